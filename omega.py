@@ -32,7 +32,7 @@ PRIVATE_UV = ROOT / ".uv" / "site-packages"  # a name that linters pass over
 
 CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports"])
 COMPILE = [
-    *("pip", "compile", "pyproject.toml", "--extra", "postgres", "--universal", "--python-version", "3.11"),
+    *("pip", "compile", "pyproject.toml", "--all-extras", "--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header"),
     *("--quiet", "--output-file", "deploy/requirements.lock"),
 ]

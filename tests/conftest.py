@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from postgres_server import HOW_TO_INSTALL, find_binaries, new_database, running_server
+from postgres_server import HOW_TO_INSTALL, empty, find_binaries, new_database, running_server
 
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, database=None)
@@ -35,6 +35,23 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
     """An empty database of the test's own."""
     with new_database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_url: str) -> Iterator[str]:
+    """One database for many tests, which is much faster; see `memory_url`."""
+    with new_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def memory_url(request: pytest.FixtureRequest) -> str:
+    """An empty memory: once in SQLite, once on a server."""
+    if request.param == "sqlite":
+        return ":memory:"
+    url = str(request.getfixturevalue("shared_postgres"))
+    empty(url)
+    return url
 
 
 @pytest.fixture(autouse=True)

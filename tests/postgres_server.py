@@ -117,6 +117,15 @@ def new_database(server_url: str) -> Iterator[str]:
         administer(server_url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
+def empty(url: str) -> None:
+    """Leaves the tables of a memory without rows; a database that holds none yet as it is."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        names = [sql.Identifier(name) for (name,) in found if name != "_migrations"]
+        if names:
+            connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(names)))
+
+
 def administer(server_url: str, statement: str, name: str) -> None:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

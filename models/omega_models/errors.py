@@ -21,6 +21,14 @@ class StoreUnavailable(StoreError):
     """The file or server cannot be used: missing, damaged, foreign, full, read-only or newer."""
 
 
+class BackupFailed(StoreError):
+    """No backup was made; whatever was there before is as it was."""
+
+
+class RestoreRefused(StoreError):
+    """The backup was not put in place; the database is as it was."""
+
+
 class InvalidTime(ValueError):
     """Not a point in time."""
 

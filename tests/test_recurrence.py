@@ -747,3 +747,11 @@ class TestConversions:
             to_local(local("2026-03-01T09:00"), "UTC")
         with pytest.raises(InvalidTimezone):
             to_instant(local("2026-03-01T09:00"), "Nowhere")
+
+
+def test_a_week_counted_from_the_end_of_a_longer_next_year() -> None:
+    """The last days of 5101 lie in week -52 of 5102, whose length decides that, whatever year came before."""
+    start = datetime(5090, 1, 1)
+    after, until = datetime(5101, 12, 1, tzinfo=UTC), datetime(5102, 1, 1, tzinfo=UTC)
+    found = list(between("RRULE:FREQ=YEARLY;BYWEEKNO=-52", start, after, until, "UTC"))
+    assert [moment.date().isoformat() for moment in found] == ["5101-12-30", "5101-12-31", "5102-01-01"]

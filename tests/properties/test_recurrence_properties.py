@@ -30,7 +30,7 @@ from omega_models.recurrence import (
     to_local,
 )
 
-ZONES = sorted(available_timezones())
+ZONES = sorted(available_timezones() - {"localtime"})
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 SECOND = timedelta(seconds=1)
 WORDS = ("daily", "weekdays", "weekly", "monthly", "yearly")

@@ -141,7 +141,7 @@ class Years:
     step: int
     days: Callable[[int], Offsets]
     inner: Offsets
-    known: dict[tuple[bool, int, bool], Offsets] = field(default_factory=dict)
+    known: dict[tuple[bool, int, bool, bool], Offsets] = field(default_factory=dict)
 
     @property
     def cycle(self) -> int:
@@ -152,8 +152,8 @@ class Years:
 
     def block(self, index: int) -> tuple[int, Offsets]:
         year = self.first + index * self.step
-        # A week of the year before may end in this one, so its length matters too.
-        kind = (is_leap(year), new_year(year) % 7, is_leap(year - 1))
+        # A week of the year before may end in this one, and one of the year after begin: all lengths matter.
+        kind = (is_leap(year), new_year(year) % 7, is_leap(year - 1), is_leap(year + 1))
         if kind not in self.known:
             self.known[kind] = self.days(year)
         return new_year(year) * DAY, self.known[kind]

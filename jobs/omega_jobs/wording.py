@@ -1,9 +1,11 @@
 """The words of a reminder, and of how late it is."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 LATE_AFTER = timedelta(seconds=60)
+LONGEST_IN_DIGEST = 120
 
 # Not strftime: the locale of an embedding program must not change what is sent.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -24,6 +26,17 @@ def reminder_text(description: str, *, late_by: timedelta, scheduled_local: date
     if missed > 0:
         notes.append("1 earlier one was missed" if missed == 1 else f"{missed} earlier ones were missed")
     return f"Reminder: {description}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def digest_text(reminders: Sequence[tuple[str, datetime]]) -> str:
+    """One message for many missed reminders: (description, aware local time it was due), oldest first."""
+    lines = [f"- {_shortened(text)} (due {_moment(local, timedelta(0))})" for text, local in reminders]
+    return "\n".join([f"{len(reminders)} reminders came due while nothing could be sent:", *lines])
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_IN_DIGEST else line[: LONGEST_IN_DIGEST - 1] + "…"
 
 
 def late_words(lateness: timedelta) -> str:

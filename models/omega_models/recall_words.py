@@ -1,0 +1,124 @@
+"""The words of a text as recall sees them: no accents, no case, and words of one beginning are akin. Pure."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from omega_models.similarity import STOP_WORDS
+
+WORD = re.compile(r"[^\W_]+")
+BEGINNING = 4  # letters that words of one family share
+LONGEST_ENDING = 4
+AKIN = 0.7  # how much a word of the same family is worth beside the very word
+ALMOST = 0.5  # and one that is only a typing error away
+MOST_WORDS = 3000  # of one message; what follows is not searched
+
+# Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, kana, Han, Hangul.
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
+)
+
+# Words that say little in a question, but are words of content in another of the languages, stay.
+MEANINGFUL = frozenset(
+    "die war son sin come pour sans men man hat plus chi fur den bin was hem wie net".split()
+)
+LITTLE = frozenset(
+    """
+    a an and are as at be been being but by can did do does doing done down for from had has have having he her
+    hers him his how i if in into is it its itself me mine more most my no nor of off on once only or other our
+    ours out over own same she so than that the their theirs them then there these they this those through to
+    too under until up very was we were what when where which while who whom whose why with you your yours s t d
+    m ll re ve don didn doesn isn wasn aren couldn wouldn won haven hasn both each few such during against
+    between because will would shall should could may might must not now
+    also get got go goes going went gone make made kind sort type think say said tell told thing things like
+    really
+    de la el y o u en es un al lo le se me te mi tu su si no que ya yo da do na os as ao em um eu ou e nao ha
+    du au et il je on ne se ce sa ta ma si ou un en y a l d j c qu n m t s
+    im am an zu es er ja so ob da wo um ab in mit
+    di e a i il lo un si mi ti ci vi ne da in su ma o se ho ha e
+    ik je hij zij we ze te in op of en is er om al nu zo ja mij
+    и в на с к у о а но не я ты он мы вы же ли бы за по из от до то все
+    """.split()
+)
+
+
+@lru_cache(maxsize=16_384)
+def fold(word: str) -> str:
+    """The word without case and accents."""
+    if word.isascii():
+        return word.lower()
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return unicodedata.normalize("NFC", plain)
+
+
+STOPS = frozenset(map(fold, (STOP_WORDS | LITTLE) - MEANINGFUL))
+
+
+def words(text: str) -> list[str]:
+    """The words in order; of scripts without spaces each character and each pair of neighbours."""
+    if text.isascii():
+        return WORD.findall(text.lower())[:MOST_WORDS]
+    found: list[str] = []
+    for word in WORD.findall(text)[:MOST_WORDS]:
+        if UNSPACED.search(word):
+            found += _pieces(fold(word))
+        else:
+            found += WORD.findall(fold(word))
+    return found[:MOST_WORDS]
+
+
+def _pieces(word: str) -> list[str]:
+    found: list[str] = []
+    end = 0
+    for run in UNSPACED.finditer(word):
+        found += WORD.findall(word[end : run.start()])
+        signs = run[0]
+        found += [*signs, *(signs[n : n + 2] for n in range(len(signs) - 1))]
+        end = run.end()
+    return found + WORD.findall(word[end:])
+
+
+def asked(question: str) -> list[str]:
+    """What a question is about: its words once each, without those that say little, unless it has no others."""
+    found = list(dict.fromkeys(words(question)))
+    if any(len(word) == 2 and UNSPACED.match(word) for word in found):
+        found = [word for word in found if len(word) > 1 or not UNSPACED.match(word)]
+    return [word for word in found if word not in STOPS] or found
+
+
+def beginning(word: str) -> str:
+    """What the index knows the word by."""
+    if len(word) == BEGINNING and word[-1] == "s" and word.isalpha():
+        return word[:-1]
+    return word[:BEGINNING]
+
+
+@lru_cache(maxsize=65_536)
+def likeness(asked_for: str, word: str) -> float:
+    """1 for the very word, less for one of the same family (camp, camping, camped), else 0."""
+    if asked_for == word:
+        return 1.0
+    longest, shared = max(len(asked_for), len(word)), _shared(asked_for, word)
+    if shared == 3 and longest <= 5 and min(len(asked_for), len(word)) == 3:
+        return AKIN
+    if shared >= BEGINNING and longest - shared <= LONGEST_ENDING and not word.isdigit():
+        return AKIN
+    return 0.0
+
+
+def _shared(one: str, other: str) -> int:
+    for n, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return n
+    return min(len(one), len(other))
+
+
+def is_slip(one: str, other: str) -> bool:
+    """Whether one letter too many, too few, another, or two exchanged make the one the other."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = _shared(one, other)
+    left, right = one[start:], other[start:]
+    exchanged = left[:2] == right[1::-1] and left[2:] == right[2:]
+    return left[1:] == right[1:] or left[1:] == right or left == right[1:] or exchanged

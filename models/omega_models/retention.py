@@ -1,0 +1,124 @@
+"""Old rows that nobody needs any more: of the ledger, the audit log, leases. In small batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from peewee import SQL, Node, fn
+
+from omega_models import times
+from omega_models.database import Database
+from omega_models.rows import LIVE
+from omega_models.statements import Given
+from omega_models.tables import AuditRow as A
+from omega_models.tables import Lease as L
+from omega_models.tables import ScheduledTask as T
+from omega_models.tables import TaskOccurrence as O
+
+if TYPE_CHECKING:
+    from omega_models.store import Store
+
+BATCH = 500
+MOST_BATCHES = 200  # the rest waits for the next time
+REST_SECONDS = 0.01  # between two batches, so that other writers come in between
+ENDED = ("delivered", "failed", "skipped")
+ROWID = SQL("rowid")
+MAINTAINED = (
+    "maintained"  # not a right to anything: the lease that tells by its end when all this was last done
+)
+
+Rest = Callable[[float], object]
+Later = O.alias()
+
+
+class _Old(NamedTuple):
+    """A row of the ledger, and of its task what decides whether it stays."""
+
+    id: str
+    settled_ms: int
+    scheduled_ms: int
+    state: str
+    present: str | datetime | None  # the instant of the live task's present occurrence; None: no live task
+    superseded: bool  # a later one was delivered
+
+    @property
+    def wanted(self) -> bool:
+        if self.present is None:
+            return False
+        present = self.present if isinstance(self.present, str) else times.to_text(self.present)
+        is_last = self.state == "delivered" and not self.superseded
+        return is_last or present == times.to_text(times.from_ms(self.scheduled_ms))
+
+
+def _old(_: Database) -> Node:
+    later = Later.select(SQL("1")).where(
+        (Later.task_id == O.task_id) & (Later.scheduled_for > O.scheduled_for) & (Later.state == "delivered")
+    )
+    beyond = (O.settled_ms > Given("settled")) | (O.id > Given("id"))
+    span = (O.settled_ms >= Given("settled")) & (O.settled_ms < Given("before"))
+    columns = (O.id, O.settled_ms, O.scheduled_for, O.state, T.due_at, T.scheduled_for, fn.EXISTS(later))
+    return (
+        O.select(*columns)
+        .left_outer_join(T, on=(T.id == O.task_id) & T.status.in_(LIVE))
+        .where(span & beyond & O.state.in_(ENDED))
+        .order_by(O.settled_ms, O.id)
+        .limit(BATCH)
+    )
+
+
+def _as_old(row: tuple[Any, ...]) -> _Old:
+    identity, settled, scheduled, state, due, present, superseded = row
+    return _Old(identity, settled, scheduled, state, present or due, bool(superseded))
+
+
+def _delete(db: Database) -> Node:
+    return O.delete().where(db.among(O.id, "ids"), O.state.in_(ENDED), O.settled_ms < Given("before"))
+
+
+def forget_settled(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
+    """Deletes ledger rows that were settled before then; how many.
+
+    Whatever may still be sent stays, and of a live task its present occurrence and the last delivered one.
+    """
+    limit, gone = times.to_ms(before), 0
+    settled, identity = 0, ""
+    for _ in range(MOST_BATCHES):
+        with store.database.writing():
+            rows = store.database.rows(_old, settled=settled, id=identity, before=limit)
+            found = [_as_old(row) for row in rows]
+            ids = store.database.listed([each.id for each in found if not each.wanted])
+            gone += store.database.run(_delete, ids=ids, before=limit) if found else 0
+        if len(found) < BATCH:
+            break
+        settled, identity = found[-1].settled_ms, found[-1].id
+        rest(REST_SECONDS)
+    return gone
+
+
+def _delete_audit(_: Database) -> Node:
+    old = A.select(ROWID).where(A.timestamp < Given("before")).order_by(A.timestamp).limit(BATCH)
+    return A.delete().where(SQL("rowid") << old)
+
+
+def forget_audit(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
+    """Deletes entries of the audit log from before then; how many."""
+    gone = 0
+    for _ in range(MOST_BATCHES):
+        deleted = store.database.run(_delete_audit, before=times.to_text(before))
+        gone += deleted
+        if deleted < BATCH:
+            break
+        rest(REST_SECONDS)
+    return gone
+
+
+def _delete_leases(_: Database) -> Node:
+    return L.delete().where((L.until_ms <= Given("now")) & (L.name != MAINTAINED))
+
+
+def forget_leases(store: Store) -> int:
+    """Deletes leases that have ended: each can be taken by anybody anyway."""
+    return store.database.run(_delete_leases, now=times.to_ms(store.clock()))

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 LogFormat = Literal["auto", "text", "journal", "json"]
 
 _SHORTEST_SECRET = 4
-_QUIET = ("apscheduler", "httpx", "httpcore", "peewee", "asyncio")
+_QUIET = (
+    *("apscheduler", "httpx", "httpcore", "peewee", "asyncio", "urllib3"),
+    *("requests_oauthlib", "oauthlib", "slixmpp", "MARKDOWN"),  # what Apprise brings
+)
 _PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "SUCCESS": 5, "INFO": 6}
 _DEBUG = 7
 _COLOURED = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <8}</level> {message}\n{exception}"
@@ -61,6 +64,7 @@ def configure_logs(
     templates = {"text": _COLOURED if coloured else _PLAIN, "journal": _JOURNAL, "json": _JSON}
     write = {"text": _text, "journal": _journal, "json": _json}[chosen]
     number = logger.level(level).no
+    logger.enable("omega_worker")  # as a library it is silent
     logger.remove()
     logger.add(
         _sink(out, lambda message: write(message, redact)),

@@ -9,8 +9,7 @@ not known are ignored.
 import os
 import re
 from collections.abc import Iterable
-from datetime import time
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,12 +29,14 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableSource
 
+from omega_models import quiet
+from omega_models.quiet import QuietHours
 from omega_models.zones import zone
+from omega_worker.pace import parse_rate
 
 Duty = Literal["deliver", "close_idle", "maintain"]
 DUTIES: tuple[Duty, ...] = ("deliver", "close_idle", "maintain")
 LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
 class SettingsError(ValueError):
@@ -44,13 +45,6 @@ class SettingsError(ValueError):
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
         super().__init__("\n".join(self.lines))
-
-
-class QuietHours(NamedTuple):
-    """From `start` up to, not including, `end`, on the wall clock; past midnight if `end` is earlier."""
-
-    start: time
-    end: time
 
 
 def _lower(value: object) -> object:
@@ -122,6 +116,11 @@ class Settings(BaseSettings):
     conversation_timeout_minutes: int = _number(
         120, 1, 525_600, "A conversation without a message for this long is closed.", unit="minutes"
     )
+    close_on_shutdown: bool = Field(
+        False,
+        description="Whether a worker that stops closes all active conversations.",
+        json_schema_extra={"must": "true or false"},
+    )
     duties: Annotated[tuple[Duty, ...], NoDecode, BeforeValidator(_words)] = Field(
         DUTIES,
         min_length=1,
@@ -131,8 +130,22 @@ class Settings(BaseSettings):
     channels: Annotated[dict[str, str], BeforeValidator(_lower_names)] = Field(
         default_factory=dict,
         repr=False,
-        description="One per channel: console, or a webhook such as https://example.org/{reply_target}.",
+        description="One per channel: console, a webhook such as https://example.org/{reply_target}, "
+        "or an Apprise address.",
         json_schema_extra={"must": "the word console or an address such as https://…"},
+    )
+    rates: Annotated[dict[str, str], BeforeValidator(_lower_names)] = Field(
+        default_factory=dict,
+        description="Most messages on a channel, and to each of its targets; s, m or h.",
+        json_schema_extra={"must": "like 30/s, or 30/s 1/s: messages on the channel, and to each target"},
+    )
+    remember_reminders: bool = Field(
+        True,
+        description="Whether a delivered reminder becomes the assistant's words in an active conversation.",
+        json_schema_extra={"must": "true or false"},
+    )
+    digest_above: int = _number(
+        0, 0, 1000, "More missed reminders than this for one target come in one message; 0: never.", unit=""
     )
     webhook_secret: SecretStr | None = Field(
         None, description="Signs webhooks: whsec_ and base64, or any text of at least 16 bytes."
@@ -164,6 +177,19 @@ class Settings(BaseSettings):
     durability: Annotated[Literal["full", "normal"], BeforeValidator(_lower)] = _choice(
         "full", ("full", "normal"), "SQLite: full survives a power cut, normal a crash of the program only."
     )
+    backup_folder: str | None = Field(
+        None, description="Folder for backups at intervals; without one none are made."
+    )
+    backup_interval_hours: int = _number(
+        24, 1, 8760, "A backup is made when the newest is older than this.", unit="hours"
+    )
+    backup_keep: int = _number(7, 1, 10_000, "How many of these backups are kept.", unit="")
+    ledger_keep_days: int = _number(
+        365, 0, 36_500, "How long the ledger keeps what has ended; 0 keeps it for ever.", unit="days"
+    )
+    audit_keep_days: int = _number(
+        0, 0, 36_500, "How long the audit log is kept; 0 keeps it for ever.", unit="days"
+    )
     health_host: str = Field(
         "127.0.0.1", min_length=1, description="Address on which /livez, /readyz and /metrics are served."
     )
@@ -173,6 +199,17 @@ class Settings(BaseSettings):
         le=65_535,
         description="Port for them; without one nothing is served, and 0 takes any free one.",
         json_schema_extra={"must": "a port number between 0 and 65535"},
+    )
+    overdue_limit_seconds: int = _number(
+        300, 1, 604_800, "/readyz turns red when a due task of a served channel waits longer than this."
+    )
+    alert_channel: str | None = Field(
+        None,
+        description="Channel by which the owner is told what was given up, is held, unserved or overdue.",
+    )
+    alert_to: str = Field("owner", min_length=1, description="The owner's target on that channel.")
+    alert_in_a_row: int = _number(
+        3, 1, 1000, "A series that fails so many times in a row is told besides.", unit=""
     )
     log_level: Annotated[
         Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
@@ -188,20 +225,24 @@ class Settings(BaseSettings):
     def _known_zone(cls, name: str) -> str:
         return zone(name.strip()).key
 
+    @field_validator("rates")
+    @classmethod
+    def _readable_rates(cls, rates: dict[str, str]) -> dict[str, str]:
+        for rate in rates.values():
+            parse_rate(rate)
+        return rates
+
     @field_validator("quiet_hours")
     @classmethod
     def _readable_hours(cls, hours: str | None) -> str | None:
         bare = (hours or "").strip()
-        if bare and (not _HOURS.fullmatch(bare) or bare[:5] == bare[6:]):
+        if bare and quiet.parse(bare) is None:
             raise ValueError("not quiet hours")
         return bare or None
 
     def quiet_window(self) -> QuietHours | None:
         """`quiet_hours` as two times of day, or None."""
-        if self.quiet_hours is None:
-            return None
-        start, end = self.quiet_hours.split("-")
-        return QuietHours(time.fromisoformat(start), time.fromisoformat(end))
+        return None if self.quiet_hours is None else quiet.parse(self.quiet_hours)
 
     @classmethod
     def defaults(cls, **overrides: Any) -> "Settings":

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from omega_worker.channels.apprise_service import apprise_channel
 from omega_worker.channels.console import console_channel
 from omega_worker.channels.seam import Channel
 from omega_worker.channels.signing import signing_key
@@ -34,9 +35,9 @@ def _channel(name: str, target: str, secret: str | None, timeout: timedelta) -> 
     scheme, separator, _ = target.partition("://")
     if not separator:
         raise ValueError("must be the word console or an address such as https://…")
-    if scheme.lower() not in ("http", "https"):
-        raise ValueError("this installation has no such kind of channel, only console and http(s)://")
-    return webhook_channel(target, secret=secret, timeout=timeout, name=name)
+    if scheme.lower() in ("http", "https"):
+        return webhook_channel(target, secret=secret, timeout=timeout, name=name)
+    return apprise_channel(target, timeout=timeout, name=name)
 
 
 def _secret(settings: Settings) -> tuple[str | None, list[str]]:

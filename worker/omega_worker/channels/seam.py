@@ -7,6 +7,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Literal
 
 from omega_jobs.delivery import Delivery
+from omega_worker.pace import parse_rate
 
 Send = Callable[[Delivery], str | None] | Callable[[Delivery], Awaitable[str | None]]
 
@@ -18,7 +19,8 @@ class Channel:
     `send` may be a coroutine function. It raises `omega_jobs.delivery.DeliveryError` when it did not
     deliver. `deduplicates` says that the receiver knows `Delivery.id` and accepts each only once, so
     that an attempt of unknown outcome is simply repeated; without it `on_ambiguous` decides: `hold`
-    it for a person, or `retry` and risk a second copy. `close` is called once the worker is done.
+    it for a person, or `retry` and risk a second copy. `rate` paces it: `30/s` for the channel, `30/s 1/s`
+    for the channel and each target. `close` is called once the worker is done.
     Raises TypeError or ValueError for what cannot be a channel.
     """
 
@@ -27,6 +29,7 @@ class Channel:
     deduplicates: bool = False
     on_ambiguous: Literal["hold", "retry"] = "hold"
     name: str | None = None
+    rate: str | None = None
     close: Callable[[], object] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -35,6 +38,8 @@ class Channel:
             raise ValueError(f"on_ambiguous is 'hold' or 'retry', not {self.on_ambiguous!r}")
         if self.close is not None and not callable(self.close):
             raise TypeError(f"close must be callable, not {type(self.close).__name__}")
+        if self.rate is not None:
+            parse_rate(self.rate)
         if self.deduplicates:
             object.__setattr__(self, "on_ambiguous", "retry")
 

@@ -1,0 +1,1 @@
+"""The commands, one module each; `arguments` describes them and imports none of them."""

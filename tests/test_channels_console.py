@@ -173,7 +173,7 @@ def test_arguments_are_checked() -> None:
 def test_the_repr_shows_no_function_and_so_no_secret_it_holds() -> None:
     token = a_delivery(text="token")
     assert repr(Channel(partial(plain, token), name="a")) == (
-        "Channel(deduplicates=False, on_ambiguous='hold', name='a')"
+        "Channel(deduplicates=False, on_ambiguous='hold', name='a', rate=None)"
     )
 
 
@@ -200,7 +200,7 @@ def test_a_console_always_exists_and_may_be_replaced() -> None:
 def test_each_channel_that_cannot_be_built_gets_one_line() -> None:
     wrong = Settings.defaults(
         channels={
-            "a": "tgram://hunter2/{reply_target}",
+            "a": "nosuch://hunter2/{reply_target}",
             "b": "hunter2",
             "c": "http://{sender_id}/hunter2",
             "d": "console",

@@ -258,6 +258,9 @@ def documented() -> dict[str, tuple[str, str]]:
     return {name: (sentence, default) for sentence, name, default in blocks}
 
 
+EXAMPLES = {"channels": ("CONSOLE", "console"), "rates": ("TELEGRAM", "30/s 1/s")}
+
+
 def settable(model: type[BaseModel], defaults: BaseModel, prefix: str) -> dict[str, tuple[str, str]]:
     """The class: name -> (sentence, default)."""
     found: dict[str, tuple[str, str]] = {}
@@ -265,12 +268,17 @@ def settable(model: type[BaseModel], defaults: BaseModel, prefix: str) -> dict[s
         value, name = getattr(defaults, field), f"{prefix}{field.upper()}"
         if isinstance(value, BaseModel):
             found |= settable(type(value), value, f"{name}__")
-        elif field == "channels":
-            found[f"{name}__CONSOLE"] = (info.description or "", "console")
+        elif field in EXAMPLES:
+            found[f"{name}__{EXAMPLES[field][0]}"] = (info.description or "", EXAMPLES[field][1])
         else:
-            text = ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
-            found[name] = (info.description or "", text)
+            found[name] = (info.description or "", as_written(value))
     return found
+
+
+def as_written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
 def test_the_example_lists_every_setting_with_its_default_and_sentence() -> None:
@@ -282,4 +290,6 @@ def test_the_example_uncommented_is_the_defaults() -> None:
     text = re.sub(r"^# (?=OMEGA_)", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert text.count("\nOMEGA_") == len(documented())
     Path(".env").write_text(text, encoding="utf-8")
-    assert load_settings() == Settings.defaults(channels={"console": "console"})
+    assert load_settings() == Settings.defaults(
+        channels={"console": "console"}, rates={"telegram": "30/s 1/s"}
+    )

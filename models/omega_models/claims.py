@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peewee import Node
 
-from omega_models import checks, ledger, times
+from omega_models import checks, ledger, skipping, times
 from omega_models.database import Database
 from omega_models.holding import Quiet, after_hold, hold
+from omega_models.keeping import DEFAULT_LEASE, checked_lease
 from omega_models.moving import MISSED, adopt, change, change_many, move_on, skip_to_latest
 from omega_models.quiet import QuietHours
 from omega_models.rows import FIELDS, PENDING, TaskRow, to_row
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("omega_models")
 
-DEFAULT_LEASE = timedelta(seconds=60)
 POLICIES = ("once", "skip", "all")
-LONGEST_LEASE = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -122,12 +121,6 @@ def _names(given: Iterable[str] | None) -> tuple[str, ...] | None:
     return tuple(sorted({checks.identifier(name, "channel or task type") for name in names}))
 
 
-def checked_lease(lease: timedelta) -> timedelta:
-    if not isinstance(lease, timedelta) or not timedelta(0) < lease <= LONGEST_LEASE:
-        raise ValueError("lease must be a timedelta above zero and of a year at most")
-    return lease
-
-
 Policies = tuple[MissedPolicy, Quiet]
 Names = tuple[str, ...] | None
 Served = tuple[Names, Names, Names]
@@ -207,7 +200,7 @@ def _catch_up(store: Store, row: TaskRow, now: datetime, policy: str) -> tuple[T
         return row._replace(missed="all"), 0
     if policy == "once":
         return skip_to_latest(store, row, now)
-    ledger.skip(store, row, [row.instant], MISSED)
+    skipping.skip(store, row, [row.instant], MISSED)
     reason = f"{MISSED}: not sent in time, and the policy is skip"
     move_on(store, row, now, status="failed", last_error=reason, already=1)
     return None
@@ -277,67 +270,3 @@ def _as_claim(
     attempts, due, reason = entry
     task = ClaimedTask(*row[:8], token.partition("/")[0], row.instant, attempts, token, until)
     return Claim(task, due, row.timezone or "UTC", bool(row.urgent), skipped, reason, row.missed)
-
-
-def _held(db: Database) -> Node:
-    matching = (T.id == O.task_id) & (T.claim == O.claim)
-    query = (
-        O.select(*ledger.READ, *FIELDS)
-        .join(T, on=matching)
-        .where(db.among(O.id, "occurrences"), db.among(O.claim, "tokens"))
-    )
-    return db.locking(query, T)
-
-
-Held = tuple[ledger.LedgerRow, TaskRow]
-BATCH = 500
-
-
-def held_rows(store: Store, tokens: Sequence[str]) -> dict[str, Held]:
-    """The ledger's and the task's row of each claim that still holds, by token."""
-    found: dict[str, Held] = {}
-    for start in range(0, len(tokens), BATCH):
-        some = tokens[start : start + BATCH]
-        rows = store.database.rows(
-            _held,
-            occurrences=store.database.listed([token.partition("/")[0] for token in some]),
-            tokens=store.database.listed(some),
-        )
-        width = len(ledger.READ)
-        pairs = [(ledger.to_row(row[:width]), to_row(row[width:])) for row in rows]
-        found |= {entry.claim: (entry, row) for entry, row in pairs if entry.claim}
-    return found
-
-
-def extend_claims(store: Store, tokens: Iterable[str], lease: timedelta = DEFAULT_LEASE) -> set[str]:
-    """Lets the claims hold for `lease` from now; those that still hold."""
-    wanted = _tokens(tokens)
-    until = times.ceil(store.clock() + checked_lease(lease))
-    with store.database.writing(together=True):
-        held = held_rows(store, wanted)
-        change_many(store, [{"due_at": until, "task_id": row.id} for _, row in held.values()])
-        return set(held)
-
-
-def _tokens(tokens: Iterable[str]) -> Sequence[str]:
-    given = [tokens] if isinstance(tokens, str) else tokens
-    return [checks.identifier(token, "token") for token in given]
-
-
-def release_claims(store: Store, tokens: Iterable[str]) -> None:
-    """Gives back claims nothing was sent for: due at once, the attempt not counted."""
-    with store.database.writing(together=True):
-        for entry, row in held_rows(store, _tokens(tokens)).values():
-            _release(store, entry, row)
-
-
-def _release(store: Store, entry: ledger.LedgerRow, row: TaskRow) -> None:
-    if entry.attempts > 1:
-        ledger.change(store, entry.id, state="retrying", attempts=entry.attempts - 1, claim=None)
-        change(store, row.id, claim=None, due_at=store.clock())
-        return
-    if entry.reason is None:
-        ledger.forget(store, entry.id)
-    else:
-        ledger.change(store, entry.id, state="held", attempts=0, claim=None)
-    change(store, row.id, claim=None, due_at=entry.due)

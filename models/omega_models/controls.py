@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from omega_models import checks, ledger, recurrence, times
+from omega_models import checks, ledger, recurrence, skipping, times
 from omega_models.asked import check_time, checked_zone, first_occurrence, parse_repeat
 from omega_models.finding import find
 from omega_models.moving import FAR, adopt, change, changing, move_on, skip_waiting
@@ -277,6 +277,6 @@ def resume_task(store: Store, id_prefix: str, sender_id: str | int) -> bool:
         row, now = adopt(store, found), store.clock()
         change(store, row.id, status="pending")
         if row.repeat is not None and row.instant <= now:
-            ledger.skip(store, row, [row.instant], "paused")
+            skipping.skip(store, row, [row.instant], "paused")
             move_on(store, row, now, reason="paused")
         return True

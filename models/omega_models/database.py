@@ -140,6 +140,8 @@ class Database:
         engine: Any = self.engine
         if self._connections.is_passing() and not engine.in_transaction():
             engine.close()
+        if self.place is not None and engine.is_closed() and not self.place.is_kept():
+            raise StoreUnavailable(f"{self.where} was replaced by another file while in use, or is gone")
         return engine.connection()
 
     @contextmanager

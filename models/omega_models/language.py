@@ -105,7 +105,9 @@ class _Loading:
         try:
             library = importlib.import_module(LIBRARY)
             languages = library.Language.from_comma_separated(",".join(LANGUAGES))
-            models = Path(library.__file__).parent / "models" / "lite"  # read as a folder every file is closed
+            models = (
+                Path(str(library.__file__)).parent / "models" / "lite"
+            )  # read as a folder every file is closed
             self.model = library.Model.load_from_path(str(models), languages)
         except Exception as error:  # noqa: BLE001  whatever a library may raise, frequent words still do
             log.warning("%s cannot be used, languages are told by frequent words: %s", LIBRARY, error)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peewee import EXCLUDED, SQL, Case, Node
 
-from omega_models import checks, recurrence, times
+from omega_models import times
 from omega_models.database import Database
-from omega_models.rows import Series, TaskRow
+from omega_models.rows import TaskRow
 from omega_models.statements import Given
 from omega_models.tables import TaskOccurrence as O
-from omega_models.values import Occurrence
 
 if TYPE_CHECKING:
     from omega_models.store import Store
 
-MOST_SKIPPED = 1000
 MAX_ERROR = 500
 LOST = "lost lease"
 ASKED_FOR = ("snoozed", "retried by hand")  # the reasons of a time that somebody chose
@@ -99,21 +97,8 @@ WRITTEN = (
 EMPTY: dict[str, Any] = dict.fromkeys(WRITTEN) | {"attempts": 0, "stands_for": 1}
 
 
-def _insert(_: Database) -> Any:
+def insert(_: Database) -> Any:
     return O.insert({getattr(O, name): Given(name) for name in WRITTEN})
-
-
-def _insert_if_new(db: Database) -> Any:
-    return _insert(db).on_conflict(
-        conflict_target=[O.task_id, O.scheduled_for],
-        update={
-            O.state: EXCLUDED.state,
-            O.reason: EXCLUDED.reason,
-            O.settled_ms: EXCLUDED.settled_ms,
-            O.stands_for: EXCLUDED.stands_for,
-        },
-        where=O.state.in_(("held", "retrying")),
-    )
 
 
 def _replaceable() -> Any:
@@ -123,7 +108,7 @@ def _replaceable() -> Any:
 
 def _claim(db: Database) -> Any:
     return (
-        _insert(db)
+        insert(db)
         .on_conflict(
             conflict_target=[O.task_id, O.scheduled_for],
             update={
@@ -237,69 +222,8 @@ def put(store: Store, row: TaskRow, instant: datetime, **columns: Any) -> str:
             "scheduled_for": times.to_ms(instant),
             "due_ms": times.to_ms(instant),
         }
-        store.database.run(_insert, **EMPTY | fresh | columns)
+        store.database.run(insert, **EMPTY | fresh | columns)
     return identity
-
-
-def skip(store: Store, row: TaskRow, instants: Iterable[datetime], reason: str, stands_for: int = 1) -> None:
-    """Records that those occurrences were not sent, and why. What the ledger knows already stays as it is."""
-    settled = times.to_ms(store.clock())
-    fresh = EMPTY | {
-        "task_id": row.id,
-        "sender_id": row.sender_id,
-        "state": "skipped",
-        "reason": reason,
-        "settled_ms": settled,
-        "stands_for": stands_for,
-    }
-    store.database.many(
-        _insert_if_new,
-        sets=[
-            fresh
-            | {
-                "id": occurrence_id(row.id, instant),
-                "scheduled_for": times.to_ms(instant),
-                "due_ms": times.to_ms(instant),
-            }
-            for instant in instants
-        ],
-    )
-
-
-def skip_between(
-    store: Store,
-    row: TaskRow,
-    series: Series,
-    after: datetime,
-    until: datetime,
-    reason: str,
-    already: int = 0,
-) -> int:
-    """Records every occurrence after `after` up to `until` as skipped; how many.
-
-    Beyond `MOST_SKIPPED`, with those skipped already, one row at the last of them stands for all the rest.
-    """
-    if series.repeat is None or until <= after:
-        return 0
-    span = (series.repeat, series.anchor, after, until, series.timezone)
-    first: list[datetime] = []
-    for instant in recurrence.between(*span):
-        if len(first) == MOST_SKIPPED - already:
-            return len(first) + _skip_rest(store, row, series, first, until, reason)
-        first.append(instant)
-    skip(store, row, first, reason)
-    return len(first)
-
-
-def _skip_rest(
-    store: Store, row: TaskRow, series: Series, first: list[datetime], until: datetime, reason: str
-) -> int:
-    skip(store, row, first, reason)
-    rest = recurrence.count_between(series.repeat, series.anchor, first[-1], until, series.timezone)
-    last = series.latest(until)
-    if last is not None:
-        skip(store, row, [last], f"{reason}: this row stands for {rest:,} occurrences", stands_for=rest)
-    return rest
 
 
 def _waiting(_: Database) -> Node:
@@ -337,51 +261,6 @@ def error_text(error: str | None) -> str | None:
         return None
     line = " ".join(str(error).replace("\0", " ").split())
     return line.encode(errors="replace").decode()[:MAX_ERROR]
-
-
-HISTORY = (
-    O.id,
-    O.scheduled_for,
-    O.state,
-    O.attempts,
-    O.lateness_ms,
-    O.reason,
-    O.receipt,
-    O.error,
-    O.stands_for,
-    O.worker,
-    O.settled_ms,
-)
-
-
-def _history(_: Database, of_sender: bool) -> Node:
-    query = O.select(*HISTORY).where(O.task_id == Given("task_id")).order_by(O.scheduled_for)
-    return query.where(O.sender_id == Given("sender_id")) if of_sender else query
-
-
-def task_history(store: Store, id: str, sender_id: str | int | None = None) -> list[Occurrence]:
-    """The task's rows of the ledger, oldest instant first; of that sender only, where one is named."""
-    given = {"task_id": checks.identifier(id, "id")}
-    if sender_id is not None:
-        given["sender_id"] = checks.identifier(sender_id, "sender_id")
-    return [_to_occurrence(row) for row in store.database.rows(_history, sender_id is not None, **given)]
-
-
-def _to_occurrence(row: tuple[Any, ...]) -> Occurrence:
-    identity, scheduled, state, attempts, lateness, reason, receipt, error, stands_for, worker, settled = row
-    return Occurrence(
-        id=identity,
-        scheduled_for=times.from_ms(scheduled),
-        status=state,
-        attempts=attempts,
-        lateness=None if lateness is None else timedelta(milliseconds=lateness),
-        reason=reason,
-        receipt=receipt,
-        error=error,
-        stands_for=stands_for,
-        worker=worker,
-        settled_at=None if settled is None else times.from_ms(settled),
-    )
 
 
 def _forget(_: Database) -> Node:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peewee import Node
 
-from omega_models import ledger, recurrence, times
+from omega_models import ledger, recurrence, skipping, times
 from omega_models.database import Database
 from omega_models.rows import Series, TaskRow, series_of, usable_timezone
 from omega_models.statements import Given
@@ -108,7 +108,7 @@ def move_on(
     after = row.instant if row.missed == "all" else max(now, row.instant)
     position = next_position(store, row, series, after)
     if row.repeat is not None:
-        ledger.skip_between(store, row, series, row.instant, after, reason, already)
+        skipping.skip_between(store, row, series, row.instant, after, reason, already)
         skip_waiting(store, row, after, reason)
     columns |= {"claim": None, "retry_count": 0}
     if position is None:
@@ -122,7 +122,7 @@ def skip_waiting(store: Store, row: TaskRow, until: datetime, reason: str) -> No
     """Snoozed occurrences that were passed over too."""
     after = row.instant
     while (waiting := ledger.next_waiting(store, row.id, after)) and waiting.scheduled_for <= until:
-        ledger.skip(store, row, [waiting.scheduled_for], reason)
+        skipping.skip(store, row, [waiting.scheduled_for], reason)
         after = waiting.scheduled_for
 
 
@@ -132,7 +132,7 @@ def skip_to_latest(store: Store, row: TaskRow, now: datetime, reason: str = MISS
     latest = max(row.instant, series.latest(now) or row.instant)
     if latest == row.instant:
         return row, 0
-    ledger.skip(store, row, [row.instant], reason)
-    skipped = 1 + ledger.skip_between(store, row, series, row.instant, latest - times.SECOND, reason, 1)
+    skipping.skip(store, row, [row.instant], reason)
+    skipped = 1 + skipping.skip_between(store, row, series, row.instant, latest - times.SECOND, reason, 1)
     skip_waiting(store, row, latest - times.SECOND, reason)
     return row._replace(scheduled_for=latest, due_at=latest), skipped

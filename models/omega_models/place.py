@@ -5,7 +5,6 @@ SQLite keeps using a file that was moved away or deleted, and would pair the log
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -91,7 +90,7 @@ class Place:
                 continue
             with suppress(OSError):
                 if found.size and suffix == "-wal":
-                    os.replace(log, log.with_name(f"{log.name}.replaced-{stamp}"))
+                    log.replace(log.with_name(f"{log.name}.replaced-{stamp}"))
                 else:
                     log.unlink()
 

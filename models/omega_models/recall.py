@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_TERMS = 40  # of a question that are looked up
 TELLING_TERMS = 12  # and of them looked for, the rarest
-PER_TERM = 1000  # messages that one term brings up, the newest
+PER_TERM = 600  # messages that one term brings up, the newest
 LEAST_SEEDS = 40  # messages whose surroundings are looked at
 COMMON_TERMS = 4  # that are looked for in pairs, where each alone stands in too many messages
 LEFT_OUT = 5000  # messages of the conversation that is left out
@@ -103,7 +103,7 @@ def find(store: Store, wanted: Wanted) -> list[Line]:
     hits = _hits(index, question)
     for row in _left_out(database, wanted.left_out):
         hits.pop(row, None)
-    lines = _surroundings(database, _seeds(hits, max(LEAST_SEEDS, 2 * wanted.limit)), wanted.left_out)
+    lines = _surroundings(database, _seeds(hits, max(LEAST_SEEDS, 2 * wanted.limit)), wanted)
     return _whole(database, rank(question, lines, hits, wanted.limit))
 
 
@@ -156,7 +156,8 @@ def _hits(index: Index, question: Question) -> dict[int, float]:
 
 
 def _seeds(hits: Mapping[int, float], most: int) -> list[int]:
-    return nlargest(most, hits, key=lambda row: (hits[row], row))
+    best = nlargest(most, zip(hits.values(), hits.keys(), strict=True))
+    return [row for _, row in best]
 
 
 def _left_out(database: Database, conversation_id: str | None) -> list[int]:
@@ -166,19 +167,20 @@ def _left_out(database: Database, conversation_id: str | None) -> list[int]:
     return [row for (row,) in rows]
 
 
-def _surroundings(database: Database, seeds: list[int], left_out: str | None) -> list[Line]:
+def _surroundings(database: Database, seeds: list[int], wanted: Wanted) -> list[Line]:
     """The seeds and what was said around them, each line knowing its neighbours."""
     found = database.rows(sql.around, rows=listed(database, seeds), reach=REACH + 1)
     windows: dict[int, list[tuple[Any, int]]] = {}
     for seed, row, moment in found:
         windows.setdefault(seed, []).append((moment, row))
-    lines = {line.row: line for line in _lines(database, list({row for _, row, _ in found}))}
+    lines = {line.row: line for line in _lines(database, list({row for _, row, _ in found}), wanted)}
     link([[lines[row] for _, row in sorted(window) if row in lines] for window in windows.values()])
-    return [line for line in lines.values() if line.conversation != left_out]
+    return [line for line in lines.values() if line.conversation != wanted.left_out]
 
 
-def _lines(database: Database, rows: list[int]) -> list[Line]:
-    found = database.rows(sql.lines, rows=listed(database, rows))
+def _lines(database: Database, rows: list[int], wanted: Wanted) -> list[Line]:
+    scope = {"sender_id": wanted.sender_id, "group": wanted.group}
+    found = database.rows(sql.lines, wanted.group is not None, rows=listed(database, rows), **scope)
     return [Line(*row) for row in found]
 
 

@@ -7,18 +7,23 @@ this program works the queue off.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from omega_models import metadata
 from omega_models import recall_statements as sql
 from omega_models.database import Database
-from omega_models.errors import StoreBusy
+from omega_models.errors import StoreBusy, StoreError
 from omega_models.recall_words import beginning, words
+
+log = logging.getLogger("omega_models")
 
 AT_ONCE = 64  # rows of the queue that a write works off
 MORE_AT_ONCE = 512  # and a search, or one batch of many
 WHEN_OPENED = 5_000  # and whoever opens the file, which takes a second
+IMPATIENT_MS = 20  # that a search waits for another writer
 SPEAKER = "@"  # begins the terms that say who spoke
 
 
@@ -70,13 +75,31 @@ def is_behind(database: Database) -> bool:
 
 
 def catch_up_now(database: Database, most: int = MORE_AT_ONCE) -> None:
-    """The same in transactions of its own, where something waits. What is locked waits for another time."""
+    """The same in transactions of its own, where something waits; for a locked file it does not wait itself."""
+    if not is_behind(database):
+        return
     try:
-        while most > 0 and is_behind(database):
-            with database.writing():
-                most -= max(catch_up(database, min(most, MORE_AT_ONCE)), 1)
+        with _impatient(database):
+            while most > 0 and is_behind(database):
+                with database.writing():
+                    most -= max(catch_up(database, min(most, MORE_AT_ONCE)), 1)
     except StoreBusy:
         return
+    except StoreError as error:
+        log.warning("recall does not know the latest messages yet: %s", error)
+
+
+@contextmanager
+def _impatient(database: Database) -> Iterator[None]:
+    if database.is_postgres:
+        yield
+        return
+    ((patience,),) = database.sql_rows("PRAGMA busy_timeout")
+    database.sql_rows(f"PRAGMA busy_timeout = {IMPATIENT_MS}")
+    try:
+        yield
+    finally:
+        database.sql_rows(f"PRAGMA busy_timeout = {patience}")
 
 
 def index_all(database: Database, tell: Callable[[int], object] = lambda _: None) -> int:
@@ -87,6 +110,14 @@ def index_all(database: Database, tell: Callable[[int], object] = lambda _: None
             indexed += catch_up(database, MORE_AT_ONCE)
         tell(indexed)
     return indexed
+
+
+def forget_chats(database: Database, sender_id: str) -> int:
+    """Takes the sender's chats out, inside the caller's transaction that deletes their messages; how many.
+
+    Their words leave the file once the index was optimised: `INSERT INTO recall (recall) VALUES ('optimize')`.
+    """
+    return database.run(sql.forget_chats, sender_id=sender_id)
 
 
 # Asking

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import log
 
 from omega_models import metadata, recall_dates, times
-from omega_models.recall_words import ALMOST, BEGINNING, beginning, fold, likeness, words
+from omega_models.recall_words import ALMOST, BEGINNING, beginning, likeness, words
 
 USUAL_LENGTH = 30  # words of a message
 Stored = str | datetime  # a time as the database gives it
@@ -28,7 +28,7 @@ class Weights:
     speaker: float = 0.9  # said by who the question names
     conversation: float = 0.25  # said where the question's other words fell too
     date: float = 0.6  # said in the month that the question names, and twice that on its day
-    time: float = 0.25  # speaks of a time, where the question is when
+    time: float = 0.4  # speaks of a time, where the question is when
 
 
 WEIGHTS = Weights()
@@ -85,9 +85,8 @@ class Line:
 
     def is_by(self, names: Collection[str]) -> bool:
         """Whether it was said by one of them."""
-        if not self.kept or not any(name in fold(self.kept) for name in names):
-            return False
-        return not set(names).isdisjoint(words(metadata.read(self.kept)[0] or ""))
+        name = metadata.read(self.kept)[0]
+        return name is not None and not set(names).isdisjoint(words(name))
 
 
 def telling(known: int, of: int) -> float:

@@ -58,6 +58,10 @@ def done(_: Database) -> Node:
     return Q.delete().where(Q.id == Given("row"))
 
 
+def forget_chats(_: Database) -> Node:
+    return H.delete().where(H.sender_id == Given("sender_id"))
+
+
 # Asking it
 
 
@@ -111,20 +115,30 @@ def of_conversation(_: Database) -> Node:
 
 
 BESIDE = (
-    "SELECT rowid FROM (SELECT p.rowid FROM messages p WHERE p.conversation_id = m.conversation_id"
+    "SELECT p.rowid, p.timestamp FROM messages p WHERE p.conversation_id = m.conversation_id"
     " AND (p.timestamp, p.rowid) <side> (m.timestamp, m.rowid)"
-    " ORDER BY p.timestamp <order>, p.rowid <order> LIMIT {reach}) x"
+    " ORDER BY p.timestamp <order>, p.rowid <order> LIMIT {reach}"
 )
+BEFORE = BESIDE.replace("<side>", "<=").replace("<order>", "DESC")
+AFTER = BESIDE.replace("<side>", ">").replace("<order>", "ASC")
 
 
 def around(database: Database) -> Node:
     """Each of the rows with those that came before and after it in its conversation."""
+    if database.is_postgres:
+        return written(
+            "SELECT m.rowid, n.rowid, n.timestamp FROM unnest({rows}::bigint[]) AS s(value)"
+            " JOIN messages m ON m.rowid = s.value"
+            " CROSS JOIN LATERAL ((<before>) UNION ALL (<after>)) AS n",
+            before=BEFORE,
+            after=AFTER,
+        )
     return written(
-        "SELECT m.rowid, n.rowid, n.timestamp FROM <rows> JOIN messages m ON m.rowid = s.value"
-        " JOIN messages n ON n.rowid IN (<before> UNION <after>)",
-        rows="unnest({rows}::bigint[]) AS s(value)" if database.is_postgres else "json_each({rows}) AS s",
-        before=BESIDE.replace("<side>", "<=").replace("<order>", "DESC"),
-        after=BESIDE.replace("<side>", ">").replace("<order>", ""),
+        "SELECT m.rowid, n.rowid, n.timestamp FROM json_each({rows}) AS s JOIN messages m ON m.rowid = s.value"
+        " JOIN messages n ON n.rowid IN"
+        " (SELECT rowid FROM (<before>) UNION ALL SELECT rowid FROM (<after>))",
+        before=BEFORE,
+        after=AFTER,
     )
 
 
@@ -132,12 +146,15 @@ def _among(database: Database) -> str:
     return "= ANY({rows})" if database.is_postgres else "IN (SELECT value FROM json_each({rows}))"
 
 
-def lines(database: Database) -> Node:
+def lines(database: Database, grouped: bool) -> Node:
+    """Of the sender, and the group, whatever the index may say."""
     return written(
-        "SELECT rowid, conversation_id, role, substr(content, 1, <longest>), timestamp, metadata_json"
-        " FROM messages WHERE rowid <among>",
+        "SELECT m.rowid, m.conversation_id, m.role, substr(m.content, 1, <longest>), m.timestamp, m.metadata_json"
+        " FROM messages m JOIN conversations c ON c.id = m.conversation_id"
+        " WHERE m.rowid <among> AND c.sender_id = {sender_id} <group>",
         longest=str(LONGEST),
         among=_among(database),
+        group="AND c.group_target = {group}" if grouped else "",
     )
 
 

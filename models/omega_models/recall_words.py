@@ -6,7 +6,13 @@ from functools import lru_cache
 
 from omega_models.similarity import STOP_WORDS
 
-WORD = re.compile(r"[^\W_]+")
+# Letters and digits, and the signs that go with letters in scripts where these are no letters to Python.
+SIGNS = (
+    "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0970-\u0fff\u1000-\u109f\u1780-\u17d3\u3099\u309a"
+)
+WORD = re.compile(f"(?:[^\\W_]|[{SIGNS}])+")
+PLAIN_WORD = re.compile("[a-z0-9]+")
+VOICED = "\u3099\u309a"  # which tell kana apart, where accents elsewhere hardly tell words apart
 BEGINNING = 4  # letters that words of one family share
 LONGEST_ENDING = 4
 AKIN = 0.7  # how much a word of the same family is worth beside the very word
@@ -19,9 +25,7 @@ UNSPACED = re.compile(
 )
 
 # Words that say little in a question, but are words of content in another of the languages, stay.
-MEANINGFUL = frozenset(
-    "die war son sin come pour sans men man hat plus chi fur den bin was hem wie net".split()
-)
+MEANINGFUL = frozenset("die war son sin come pour sans men man hat plus chi fur bin hem".split())
 LITTLE = frozenset(
     """
     a an and are as at be been being but by can did do does doing done down for from had has have having he her
@@ -48,7 +52,7 @@ def fold(word: str) -> str:
     if word.isascii():
         return word.lower()
     apart = unicodedata.normalize("NFKD", word.casefold())
-    plain = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    plain = "".join(letter for letter in apart if not unicodedata.combining(letter) or letter in VOICED)
     return unicodedata.normalize("NFC", plain)
 
 
@@ -58,7 +62,7 @@ STOPS = frozenset(map(fold, (STOP_WORDS | LITTLE) - MEANINGFUL))
 def words(text: str) -> list[str]:
     """The words in order; of scripts without spaces each character and each pair of neighbours."""
     if text.isascii():
-        return WORD.findall(text.lower())[:MOST_WORDS]
+        return PLAIN_WORD.findall(text.lower())[:MOST_WORDS]
     found: list[str] = []
     for word in WORD.findall(text)[:MOST_WORDS]:
         if UNSPACED.search(word):

@@ -1,5 +1,6 @@
 """Opening a SQLite file: where it lies, who may read it, how it is tuned, what its errors mean."""
 
+import errno
 import os
 import sqlite3
 import stat
@@ -33,7 +34,7 @@ class ThreadConnections(SqliteDatabase):
         super().__init__(*args, **kwargs)
 
     def _connect(self) -> sqlite3.Connection:
-        writable = os.access(self.database, os.W_OK)
+        writable = self.database == MEMORY or os.access(self.database, os.W_OK)
         connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # not in Peewee's stub
         self.connections.opened(connection, for_ever=writable)
         return connection
@@ -224,6 +225,10 @@ class DataVersion:
 NOT_A_DATABASE = (
     "is not an SQLite database. It was left untouched; give the path of an Omega file or of a new one"
 )
+NO_DESCRIPTORS = (
+    "no file descriptor is left. Find what holds so many (ls /proc/PID/fd), or raise the limit "
+    "(LimitNOFILE= in the unit)"
+)
 REMEDIES: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
     (
         ("SQLITE_BUSY", "SQLITE_LOCKED"),
@@ -266,12 +271,23 @@ REMEDIES: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
 def translate(error: BaseException, where: str) -> StoreError:
     """The `StoreError` that says what a driver's error means for this file, and the remedy."""
     name = _error_name(error)
+    if name.startswith("SQLITE_CANTOPEN") and not descriptors_left():
+        return StoreUnavailable(f"{where} cannot be opened: {NO_DESCRIPTORS}")
     for names, kind, remedy in REMEDIES:
         if name.startswith(names):
             return kind(f"{where} {remedy}")
     if "closed database" in str(error):
         return StoreUnavailable(f"this Store on {where} was closed; open a new one")
     return StoreError(f"{where}: {error}")
+
+
+def descriptors_left() -> bool:
+    """Whether this process may open another file."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
 
 
 def _error_name(error: BaseException | None) -> str:

@@ -17,7 +17,8 @@ from omega_models import (
     exchanges,
     facts,
     finding,
-    ledger,
+    history,
+    keeping,
     limitations,
     messages,
     outcomes,
@@ -28,6 +29,7 @@ from omega_models import (
     settling,
     stats,
     tasks,
+    unclaimed,
 )
 from omega_models.language import Detect
 from omega_models.opening import open_database
@@ -186,9 +188,9 @@ class Store:
 
     # delivery
     claim_due_tasks = claims.claim_due_tasks
-    extend_claims = claims.extend_claims
-    release_claims = claims.release_claims
+    extend_claims = keeping.extend_claims
+    release_claims = keeping.release_claims
     settle = settling.settle
-    complete_task = settling.complete_task
-    fail_task = settling.fail_task
-    task_history = ledger.task_history
+    complete_task = unclaimed.complete_task
+    fail_task = unclaimed.fail_task
+    task_history = history.task_history

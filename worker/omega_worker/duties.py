@@ -15,6 +15,7 @@ from omega_models.errors import BackupFailed
 from omega_models.overview import backlog
 from omega_models.place import is_kept
 from omega_models.presence import Unserved, beat, unserved
+from omega_models.sqlite_file import NO_DESCRIPTORS, descriptors_left
 from omega_models.tasks import TASK_TYPES
 from omega_worker import narrate, timetable
 from omega_worker.rules import backup_rules, keep_rules
@@ -148,6 +149,7 @@ class Duties:
             if self._has_changed():
                 self._worker.ring()
             self._worker.look_at_clock()
+            self._worker.vitals.say(timetable.WATCH, None)
         return timetable.AT_ONCE
 
     def _has_changed(self) -> bool:
@@ -160,7 +162,7 @@ class Duties:
     def _close_idle(self) -> None:
         self._worker.close_idle()
 
-    def _be_present(self) -> None:
+    def _be_present(self) -> timedelta | None:
         """The heartbeat, and a look for due tasks that nobody serves."""
         worker = self._worker
         judged = "deliver" not in worker.settings.duties  # else by its rounds of delivering
@@ -169,6 +171,16 @@ class Duties:
                 worker.look_at_file()
             beat(worker.store, worker.id, worker.served(), TASK_TYPES)
         self._say_unserved()
+        return self._say_descriptors()
+
+    def _say_descriptors(self) -> timedelta | None:
+        """Sends fail one by one without them, and what has its files open goes on."""
+        left = descriptors_left()
+        self._worker.vitals.say("opening files", None if left else NO_DESCRIPTORS)
+        if left:
+            return None
+        narrate.no_descriptors(NO_DESCRIPTORS)
+        return timetable.AFTER_ERROR
 
     def _survey(self) -> None:
         """What waits, for those who watch over this worker."""

@@ -55,7 +55,7 @@ def reasons(worker: Watched) -> list[str]:
     vitals = worker.vitals
     if vitals.stopping:
         return ["stopping"]
-    failing = [f"{name} failed: {why}" for name, why in sorted(tuple(vitals.failing.items()))]
+    failing = [f"{name} failed: {why}" for name, why in sorted(dict(vitals.failing).items())]
     return [*_rounds(vitals, worker.settings), *failing, *_waiting(vitals, worker.settings, worker.store.clock())]
 
 

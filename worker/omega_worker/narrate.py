@@ -84,6 +84,10 @@ def no_thread(channel: str, error: BaseException) -> None:
     logger.error("channel {!r}: no thread can be started ({}); what is due waits", channel, error)
 
 
+def no_descriptors(remedy: str) -> None:
+    logger.error("nothing can be opened: {}", remedy)
+
+
 def closed(closing: Closing) -> None:
     """One conversation that was idle; ids only."""
     if not closing.closed:

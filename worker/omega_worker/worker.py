@@ -26,8 +26,9 @@ from omega_worker import narrate, timetable
 from omega_worker.channels.seam import Channel, as_channel
 from omega_worker.composing import compose
 from omega_worker.duties import Duties
+from omega_worker.errand import Errand
 from omega_worker.health import Health, open_health
-from omega_worker.lanes import Errand, LoopLane, ThreadLane
+from omega_worker.lanes import LoopLane, ThreadLane
 from omega_worker.pace import Pace, parse_rate
 from omega_worker.rules import alert_rules, delivery_rules
 from omega_worker.settings import Settings

@@ -11,7 +11,7 @@ from hypothesis import settings
 from postgres_server import HOW_TO_INSTALL, empty, find_binaries, new_database, running_server
 
 settings.register_profile("local", deadline=None, print_blob=True)
-settings.register_profile("ci", deadline=None, print_blob=True, database=None)
+settings.register_profile("ci", deadline=None, print_blob=True, database=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

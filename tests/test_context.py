@@ -29,7 +29,9 @@ def message(text: str = "Where does my sister live now?", **more: Any) -> Incomi
 
 def fill(store: Store) -> None:
     """Something for every block."""
-    store.store_exchange(message("My sister moved to a lighthouse in Norway", sender_name="Ada"), "How lovely!")
+    store.store_exchange(
+        message("My sister moved to a lighthouse in Norway", sender_name="Ada"), "How lovely!"
+    )
     store.close_current_conversation("telegram", 42)
     past = store.get_or_create_conversation("telegram", 42)
     store.close_conversation(past, "talked about boats")
@@ -276,41 +278,6 @@ def test_the_best_evidence_is_the_last_to_go(counted: Store) -> None:
 def test_a_budget_is_a_whole_number(store: Store, budget: Any) -> None:
     with pytest.raises(ValueError, match="token_budget"):
         store.build_context(message(), "", token_budget=budget)
-
-
-# As text and as messages
-
-
-def context(*history: tuple[str, str], **more: Any) -> Context:
-    return Context("Be kind.", [Message(*each) for each in history], "And now?", "c", **more)
-
-
-def test_one_text() -> None:
-    said = (("user", "Hi"), ("assistant", "Hello"))
-    assert context(*said).to_prompt_string() == (
-        "[System]\nBe kind.\n\n[User]\nHi\n\n[Assistant]\nHello\n\n[User]\nAnd now?"
-    )
-    assert context(*said, session_id="s").to_prompt_string() == "[System]\nBe kind.\n\n[User]\nAnd now?"
-    assert context(*said, agent_name="a").to_prompt_string() == "And now?"
-
-
-def test_messages_take_turns_beginning_with_the_user() -> None:
-    said = (
-        ("assistant", "Hey"),
-        ("user", "Hi"),
-        ("user", "there"),
-        ("assistant", " "),
-        ("assistant", "Hello"),
-        ("user", "So"),
-    )
-    assert context(*said).to_api_messages() == (
-        "Be kind.",
-        [
-            {"role": "user", "content": "Hi\n\nthere"},
-            {"role": "assistant", "content": "Hello"},
-            {"role": "user", "content": "So\n\nAnd now?"},
-        ],
-    )
 
 
 def test_it_wants_a_message(store: Store) -> None:

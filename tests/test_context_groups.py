@@ -48,7 +48,9 @@ def everything(store: Store, incoming: IncomingMessage) -> str:
     return "\n".join([context.system_prompt, *(content for _, content in context.history)])
 
 
-@pytest.mark.parametrize("block", ["recall", "pending_tasks", "profile", "summaries", "outcomes", "everything"])
+@pytest.mark.parametrize(
+    "block", ["recall", "pending_tasks", "profile", "summaries", "outcomes", "everything"]
+)
 def test_nothing_private_comes_into_a_group(store: Store, block: str) -> None:
     keep_secrets(store)
     live(store, 7, "madeira")

@@ -47,12 +47,11 @@ NOTHING = [
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the library; what the tests load is forgotten."""
     monkeypatch.setattr(language, "_loading", language._Loading())
     monkeypatch.setattr(language, "_own", threading.local())
     monkeypatch.setattr(language, "is_installed", lambda: False)
-    yield
 
 
 @pytest.mark.parametrize("name", SENTENCES)
@@ -140,7 +139,9 @@ def test_the_library_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(language.LIBRARY)
     importlib.import_module(language.LIBRARY)
     monkeypatch.setattr(language, "is_installed", lambda: True)
-    assert {name: detect_language(text) for name, text in SENTENCES.items()} == {name: name for name in SENTENCES}
+    assert {name: detect_language(text) for name, text in SENTENCES.items()} == {
+        name: name for name in SENTENCES
+    }
     assert [text for text in NOTHING if language.detect(text)] == []
     assert all((language.detect(text) or ("", 0))[1] >= language.CONFIDENT for text in SENTENCES.values())
 

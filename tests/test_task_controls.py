@@ -574,3 +574,13 @@ def test_a_snooze_that_a_late_send_overtakes_is_accounted_for(store: Store, cloc
     assert send(store) == NINE + DAY
     assert states(store, task_id)[1:] == [(NINE + DAY, "delivered"), (NINE + DAY + HOUR, "skipped")]
     assert look(store, task_id).due_at == NINE + 2 * DAY
+
+
+def test_a_snooze_moves_what_is_to_be_tried_again_and_leaves_nothing_behind(store: Store) -> None:
+    task = add(store, "daily")
+    store.complete_task(task)
+    store.fail_task(task, "broken", 0)
+    assert store.retry_task(task)
+    assert store.snooze_task(task, "me", NINE + MINUTE)
+    assert store.cancel_task(task, "me")
+    assert [state for _, state in states(store, task)] == ["delivered", "skipped"]

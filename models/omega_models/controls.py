@@ -154,14 +154,14 @@ def snooze_task(
             _once_more(store, row, moment, last, {"status": "pending", "repeat": None, "delivered_at": None})
         elif present is not None and row.claim and row.due_at > now:  # it may have arrived already
             ledger.change(store, present.id, reason="snoozed while it was being sent")
-            _add_own(store, row, moment, "snoozed", present.id)
+            _add_own(store, row, max(moment, row.instant + times.SECOND), "snoozed", present.id)
         elif (
             last is None
             or row.repeat is None
             or row.claim
             or row.retry_count
             or row.instant <= now
-            or _is_snooze(present)
+            or _is_begun(present)
         ):
             _put_off(store, row, moment, "snoozed")
         else:
@@ -169,8 +169,11 @@ def snooze_task(
         return True
 
 
-def _is_snooze(entry: ledger.LedgerRow | None) -> bool:
-    return entry is not None and entry.state == "held" and entry.follows is not None
+def _is_begun(entry: ledger.LedgerRow | None) -> bool:
+    """A snooze itself, or one that is to be tried again: it is moved, and nothing comes beside it."""
+    if entry is None:
+        return False
+    return entry.state in ("retrying", "ambiguous") or (entry.state == "held" and entry.follows is not None)
 
 
 def _once_more(

@@ -115,7 +115,10 @@ def go_on_with_another(store: Store) -> None:
     old = store.database
     if old.place is None or (old.closed and not old.lost):
         return
-    if not old.place.is_kept():
+    kept = old.place.is_kept()
+    if kept and not old.closed:
+        return  # it was away, and is back
+    if not kept:
         old.place.require_settled()
     if not old.closed:
         with suppress(StoreError):

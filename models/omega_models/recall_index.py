@@ -150,6 +150,8 @@ class Index:
         """In how many messages each term stands; those that stand nowhere are left out."""
         here = {term(number, word): word for number in self._numbers for word in wanted}
         found: dict[str, int] = {}
+        if not here:
+            return found
         for stored, count in self._database.rows(sql.spread, terms=self._database.listed(list(here))):
             found[here[stored]] = found.get(here[stored], 0) + count
         return found

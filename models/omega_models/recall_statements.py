@@ -147,11 +147,11 @@ def _among(database: Database) -> str:
 
 
 def lines(database: Database, grouped: bool) -> Node:
-    """Of the sender, and the group, whatever the index may say."""
+    """Of the sender, and the group, whatever the index may say. A cross join keeps SQLite to that order."""
     return written(
         "SELECT m.rowid, m.conversation_id, m.role, substr(m.content, 1, <longest>), m.timestamp, m.metadata_json"
-        " FROM messages m JOIN conversations c ON c.id = m.conversation_id"
-        " WHERE m.rowid <among> AND c.sender_id = {sender_id} <group>",
+        " FROM messages m CROSS JOIN conversations c"
+        " WHERE m.rowid <among> AND c.id = m.conversation_id AND c.sender_id = {sender_id} <group>",
         longest=str(LONGEST),
         among=_among(database),
         group="AND c.group_target = {group}" if grouped else "",

@@ -15,7 +15,7 @@ from http_receiver import Arrived, Behaviour, answer, hang
 from omega_jobs.delivery import Delivery
 from omega_models import Store
 from omega_models.testing import FakeClock
-from omega_worker import lanes
+from omega_worker import errand, lanes
 from omega_worker.channels import Channel
 from omega_worker.channels.webhook import webhook_channel
 from omega_worker.worker import Worker
@@ -25,7 +25,7 @@ OTHERS = [f"other-{n}" for n in range(10)]
 
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "GRACE", 0.05)
+    monkeypatch.setattr(errand, "GRACE", 0.05)
 
 
 @pytest.fixture

@@ -56,7 +56,11 @@ def reasons(worker: Watched) -> list[str]:
     if vitals.stopping:
         return ["stopping"]
     failing = [f"{name} failed: {why}" for name, why in sorted(dict(vitals.failing).items())]
-    return [*_rounds(vitals, worker.settings), *failing, *_waiting(vitals, worker.settings, worker.store.clock())]
+    return [
+        *_rounds(vitals, worker.settings),
+        *failing,
+        *_waiting(vitals, worker.settings, worker.store.clock()),
+    ]
 
 
 def _rounds(vitals: Vitals, settings: Settings) -> Iterator[str]:

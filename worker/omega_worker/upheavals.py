@@ -51,7 +51,7 @@ class Upheavals:
     def __init__(self, changed: Callable[[], object]) -> None:
         self._changed = changed
         self._clock = ClockWatch()
-        self._carrying = False
+        self._carrying = self._moved = False
 
     def look_at_clock(self, desk: Desk | None) -> None:
         """After a step forward nothing is claimed for a moment: other workers' leases only seem to be over."""
@@ -70,11 +70,16 @@ class Upheavals:
         self._carrying = True
         for lane in lanes.values():
             desk.outbox.extend(Finished(claim, None) for claim in lane.drop_waiting())
+        old = desk.store.database
         go_on_with_another(desk.store)
+        if desk.store.database is old and not self._moved:
+            self._carrying = False  # it was away, and is back
+            return False
+        self._moved = True
         being_sent = [claim for lane in lanes.values() for claim in lane.being_sent()]
         in_hand = being_sent + [each.claim for each in tuple(desk.outbox) if each.verdict]
         self._carry(desk, [one for each in in_hand for one in spread(each)])
-        self._carrying = False
+        self._carrying = self._moved = False
         self._changed()
         return True
 

@@ -56,12 +56,21 @@ def locked(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def full(store: Store) -> Iterator[None]:
-    """Of every connection: no page may be added, and none is free."""
+def full(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of every connection, those included that a thread opens meanwhile: no page may be added, and none is free."""
     opened = [connection for _, connection in store.database._connections._opened.values()]
     (pages,) = store.database.sql_rows("PRAGMA page_count")[0]
-    set_most(opened, pages)
-    yield
+    connect = ThreadConnections._connect
+
+    def limited(engine: ThreadConnections) -> sqlite3.Connection:
+        opened.append(connect(engine))
+        set_most(opened[-1:], pages)
+        return opened[-1]
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(ThreadConnections, "_connect", limited)
+        set_most(opened, pages)
+        yield
     set_most(opened, 2**30)
 
 
@@ -89,12 +98,14 @@ def test_locked_for_longer_than_the_lease(store: Store, clock: FakeClock, phone:
     assert said(lines, "is locked by another process; nothing was written")
 
 
-def test_full_disk(store: Store, phone: Phone) -> None:
+def test_full_disk(store: Store, phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = quick(send_timeout_seconds=60, delivery_concurrency=1)
-    add(store, "one", *(f"t{n}" for n in range(150)))
+    add(store, "one", STUCK, minutes_ago=2)
+    add(store, "one", *(f"t{n}" for n in range(149)), minutes_ago=1)
     with logged("ERROR") as lines, Worker(store, {"one": phone}, settings) as running:
-        phone.wait_for(ended=1)
-        with full(store):
+        phone.wait_for(begun=1)
+        with full(store, monkeypatch):  # before the others can be claimed
+            phone.released.set()
             red(running, "the disk is full. Nothing was lost; free some space")
         assert green(running) < 2
         phone.wait_for(ended=150)

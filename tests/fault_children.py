@@ -26,8 +26,8 @@ from http_receiver import Arrived, Behaviour, Receiver, answer
 
 from omega_jobs.delivery import Delivery, DeliveryError
 from omega_models import Store
-from omega_models.store import system_clock
 from omega_models.testing import FakeClock
+from omega_models.times import system_clock
 from omega_worker.channels import Channel
 from omega_worker.channels.webhook import webhook_channel
 from omega_worker.settings import Settings

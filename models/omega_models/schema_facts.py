@@ -4,8 +4,6 @@ import re
 import sqlite3
 from typing import Any
 
-SHADOWS = ("shadow", "view")
-
 
 def describe(connection: sqlite3.Connection) -> dict[str, Any]:
     """Tables, indexes, triggers, virtual tables and views by name; equal schemas give equal descriptions."""

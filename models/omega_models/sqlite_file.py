@@ -21,7 +21,6 @@ from omega_models.errors import StoreBusy, StoreError, StoreUnavailable
 MEMORY = ":memory:"
 BUSY_SECONDS = 5.0
 JOURNAL_LIMIT = 64 * 1024 * 1024
-SIDE_FILES = ("", "-wal", "-shm")
 
 
 class ThreadConnections(SqliteDatabase):

@@ -1,7 +1,7 @@
 """The Store: a table of contents. Each method is a function of the module that tells its part."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,13 +34,10 @@ from omega_models import (
 from omega_models.language import Detect
 from omega_models.opening import open_database
 from omega_models.prompt import TEXTS, PromptTexts
+from omega_models.times import system_clock
 from omega_models.zones import zone
 
 Clock = Callable[[], datetime]
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 class Store:

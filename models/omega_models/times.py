@@ -13,6 +13,11 @@ MILLISECOND = timedelta(milliseconds=1)
 Given = datetime | str
 
 
+def system_clock() -> datetime:
+    """The present, aware UTC: the clock of everything that is given no other."""
+    return datetime.now(UTC)
+
+
 def parse(given: Given) -> datetime:
     """A `datetime`, aware or naive as given; `InvalidTime` for what is neither one nor ISO-8601 text."""
     if isinstance(given, datetime):

@@ -15,6 +15,7 @@ from omega_models.database import Database
 from omega_models.errors import MigrationFailed
 from omega_models.inspection import Found
 from omega_models.sqlite_file import BUSY_SECONDS, MEMORY, driver, reading, real, use_wal
+from omega_models.times import system_clock
 from omega_models.upgrade_plan import UpgradePlan, plan
 
 __all__ = ["UpgradePlan", "UpgradeReport", "plan", "prepare"]
@@ -46,10 +47,6 @@ class Attempt:
     now: datetime
     step: Step | None = None
     copy: Path | None = None
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 def prepare(

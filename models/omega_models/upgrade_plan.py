@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from omega_models import inspection, safety_copy
@@ -11,6 +11,7 @@ from omega_models.database import Database
 from omega_models.errors import StoreUnavailable
 from omega_models.safety_copy import megabytes
 from omega_models.sqlite_file import MEMORY, reading, translate
+from omega_models.times import system_clock
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,6 @@ class UpgradePlan:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 def plan(target: Database | Path | str, *, clock: Callable[[], datetime] = system_clock) -> UpgradePlan:

@@ -12,7 +12,7 @@ from fault_channels import Phone, a_phone, quick
 from fault_children import Family
 
 from omega_models import Store
-from omega_models.store import system_clock
+from omega_models.times import system_clock
 from omega_worker import duties
 from omega_worker.timetable import Duty, Timetable
 from omega_worker.worker import Worker

@@ -1,5 +1,6 @@
 """What cannot be opened says so, says which file, and says what to do; nothing is changed by trying."""
 
+import importlib.readers  # noqa: F401  as nobody, a child may not read the folder this Python lies in
 import os
 import shutil
 import sqlite3
@@ -40,6 +41,7 @@ def shared_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o777)
     yield folder
+    folder.chmod(0o777)  # a test may have locked its owner out
     shutil.rmtree(folder)
 
 

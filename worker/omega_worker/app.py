@@ -3,7 +3,6 @@
 0: done. 1: an error that the user can mend, one line each on standard error. 2: wrong usage. 130: Ctrl-C.
 """
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -58,9 +57,9 @@ def _report(error: Exception) -> int | None:
 
 def _closed_pipe() -> int:
     """Whoever read our output has had enough, such as `head`."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    from omega_worker.commands.lines import silence
+
+    silence(sys.stdout)
     return BROKEN_PIPE
 
 

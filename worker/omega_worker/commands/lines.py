@@ -1,5 +1,6 @@
 """Plain lines on standard output, and warnings beside them."""
 
+import os
 import shutil
 import sys
 import textwrap
@@ -10,6 +11,13 @@ from omega_worker.channels.console import visible
 
 INDENT = 2
 KEY = 9
+
+
+def silence(stream: TextIO) -> None:
+    """Nobody reads it any more: what is still written there goes nowhere, and is no error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def one_line(text: str) -> str:

@@ -11,6 +11,7 @@ from types import FrameType
 
 from omega_worker import narrate
 from omega_worker.channels.registry import build_channels
+from omega_worker.commands.lines import silence
 from omega_worker.commands.opening import open_store, settings_of
 from omega_worker.logs import configure_logs
 from omega_worker.reloading import reloaded
@@ -39,6 +40,7 @@ def run(arguments: Namespace) -> None:
         worker.ring()
         while signal.sigwait(STOPPING + RELOADING) in RELOADING:
             if had_terminal and not sys.stderr.isatty():
+                silence(sys.stderr)
                 break  # the terminal was closed, and with it whoever would have read what is delivered
             notifier.reloading()
             _reload(worker, arguments)

@@ -31,6 +31,7 @@ VENV = ROOT / ".venv"
 PRIVATE_UV = ROOT / ".uv" / "site-packages"  # a name that linters pass over
 
 CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports"])
+SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")  # all of them; most wait for a disk, a server or a process
 COMPILE = [
     *("pip", "compile", "pyproject.toml", "--all-extras", "--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header"),
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
     elif command == "test":
         set_up("dev", *postgres_group())
         os.chdir(ROOT)
-        become(VENV / "bin" / "python", "-m", "pytest", *rest)
+        become(VENV / "bin" / "python", "-m", "pytest", *(rest or SIDE_BY_SIDE))
     elif command == "check":
         set_up("dev")
         failed = [check for check in CHECKS if run([VENV / "bin" / check[0], *check[1:]]).returncode]

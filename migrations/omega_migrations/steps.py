@@ -100,5 +100,6 @@ STEPS = tuple(
         "py014_scheduling",
         "py015_conversations",
         "py016_recall",
+        "py017_items_vectors",
     )
 )

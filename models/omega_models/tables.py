@@ -11,6 +11,7 @@ from peewee import (
     SQL,
     BigAutoField,
     BigIntegerField,
+    BlobField,
     Context,
     Field,
     ForeignKeyField,
@@ -307,6 +308,31 @@ class RecallQueue(Model):
         table_name = "recall_queue"
 
 
+class RecallVector(Model):
+    """The embedding of a message, by its row: little-endian 32-bit floats; NULL while it waits to be made."""
+
+    id = BigAutoField()
+    chat = BigIntegerField()
+    model = TextField(constraints=default("''"))  # what made it: vectors of another are not compared
+    vector = BlobField(null=True)
+
+    class Meta:
+        table_name = "recall_vectors"
+
+
+class SessionItem(Model):
+    """What an agent keeps of a conversation besides messages, such as tool calls; in the order of `id`."""
+
+    id = BigAutoField()
+    conversation = ForeignKeyField(Conversation, column_name="conversation_id", index=False)
+    message_id = TextField(null=True)  # the message that holds this item's text
+    item = TextField()  # JSON
+    created_ms = BigIntegerField()
+
+    class Meta:
+        table_name = "session_items"
+
+
 MODELS: tuple[type[Model], ...] = (
     Migration,
     Conversation,
@@ -325,6 +351,8 @@ MODELS: tuple[type[Model], ...] = (
     ProjectSession,
     RecallChat,
     RecallQueue,
+    RecallVector,
+    SessionItem,
 )
 
 
@@ -397,6 +425,9 @@ _index(
     ProjectSession.project,
 )
 _index(ProjectSession, "idx_project_sessions_sender", ProjectSession.sender_id)
+_index(RecallVector, "idx_recall_vectors_chat", RecallVector.chat)
+_index(RecallVector, "idx_recall_vectors_waiting", RecallVector.id, where="vector IS NULL")
+_index(SessionItem, "idx_session_items_conversation", SessionItem.conversation, SessionItem.id)
 
 # What models cannot say: search, and the triggers that put right what the older program writes.
 SQLITE_EXTRAS: tuple[str, ...] = (
@@ -453,6 +484,12 @@ END""",
     DELETE FROM recall WHERE rowid = old.rowid;
     INSERT OR IGNORE INTO recall_queue (id) VALUES (new.rowid);
 END""",
+    """CREATE TRIGGER recall_vector_deleted AFTER DELETE ON messages BEGIN
+    DELETE FROM recall_vectors WHERE id = old.rowid;
+END""",
+    """CREATE TRIGGER recall_vector_updated AFTER UPDATE OF content ON messages BEGIN
+    DELETE FROM recall_vectors WHERE id = old.rowid;
+END""",
 )
 
 POSTGRES_EXTRAS: tuple[str, ...] = (
@@ -467,6 +504,7 @@ POSTGRES_EXTRAS: tuple[str, ...] = (
     """CREATE FUNCTION recall_message() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF TG_OP <> 'INSERT' THEN
         DELETE FROM recall WHERE id = old.rowid;
+        DELETE FROM recall_vectors WHERE id = old.rowid;
     END IF;
     IF TG_OP = 'DELETE' THEN
         DELETE FROM recall_queue WHERE id = old.rowid;

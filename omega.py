@@ -4,7 +4,8 @@
 Commands:
     python3 omega.py demo           shows the worker at work; every omega-worker command goes here
     python3 omega.py test [ARGS]    runs the tests; ARGS are pytest's, such as -k deliver or -m slow
-    python3 omega.py check          lint, format, types and import layering
+    python3 omega.py check          lint, format, types, import layering, and that what is generated is current
+    python3 omega.py generate       writes anew what is generated: AsyncStore and docs/api.md, from the code
     python3 omega.py lock [ARGS]    refreshes deploy/requirements.lock; --upgrade takes newer releases
 """
 
@@ -30,7 +31,14 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PRIVATE_UV = ROOT / ".uv" / "site-packages"  # a name that linters pass over
 
-CHECKS = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["lint-imports"])
+GENERATE = (("python", "tools/async_store.py"), ("python", "tools/api_reference.py"))  # in this order
+CHECKS = (
+    ["ruff", "check", "."],
+    ["ruff", "format", "--check", "."],
+    ["mypy"],
+    ["lint-imports"],
+    *([*command, "--check"] for command in GENERATE),
+)
 SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")  # all of them; most wait for a disk, a server or a process
 COMPILE = [
     *("pip", "compile", "pyproject.toml", "--all-extras", "--universal", "--python-version", "3.11"),
@@ -58,11 +66,15 @@ def main(arguments: Sequence[str]) -> None:
     elif command == "test":
         set_up("dev", *postgres_group())
         os.chdir(ROOT)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of their many processes compiles everything
         become(VENV / "bin" / "python", "-m", "pytest", *(rest or SIDE_BY_SIDE))
     elif command == "check":
         set_up("dev")
         failed = [check for check in CHECKS if run([VENV / "bin" / check[0], *check[1:]]).returncode]
         sys.exit("\n".join(f"failed: {' '.join(check)}" for check in failed) or 0)
+    elif command == "generate":
+        set_up("dev")
+        sys.exit(any(run([VENV / "bin" / name, *rest]).returncode for name, *rest in GENERATE))
     elif command == "lock":
         sys.exit(run([find_uv(), *COMPILE, *rest], env=lock_environment()).returncode)
     else:

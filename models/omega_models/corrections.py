@@ -12,6 +12,7 @@ from omega_models.redelivery import find
 from omega_models.statements import Given
 from omega_models.tables import Fact as F
 from omega_models.tables import Message as M
+from omega_models.tables import SessionItem as I
 
 if TYPE_CHECKING:
     from omega_models.store import Store
@@ -27,6 +28,11 @@ def _delete(_: Database) -> Node:
 
 def _unlink(_: Database) -> Node:
     return F.update({F.source_message: None}).where(F.source_message == Given("id"))
+
+
+def _drop_items(_: Database) -> Node:
+    conversation = M.select(M.conversation).where(M.id == Given("id"))
+    return I.delete().where((I.conversation == conversation) & (I.message_id == Given("id")))
 
 
 def edit_message(
@@ -52,7 +58,11 @@ def delete_message(
     """Deletes a received message, for searches too; whether there was one. Delivered again it stays deleted."""
     with store.database.writing():
         found = find(store, channel, platform_message_id, reply_target)
-        if found is None:
-            return False
-        store.database.run(_unlink, id=found)
-        return store.database.run(_delete, id=found) > 0
+        return found is not None and erase(store, found)
+
+
+def erase(store: Store, message_id: str) -> bool:
+    """Deletes the message and the item that points to it, inside the caller's transaction; whether it was there."""
+    store.database.run(_unlink, id=message_id)
+    store.database.run(_drop_items, id=message_id)
+    return store.database.run(_delete, id=message_id) > 0

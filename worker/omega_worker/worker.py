@@ -17,10 +17,11 @@ from omega_jobs.deliver import Desk, Finished, Round, deliver_once, release_all
 from omega_jobs.delivery import Delivery
 from omega_jobs.remember import remember
 from omega_jobs.summary import summarise as in_their_words
-from omega_models import Store, StoreError
+from omega_models import AsyncStore, Store, StoreError
 from omega_models.claims import Claim
 from omega_models.finding import next_due
 from omega_models.presence import beat, leave
+from omega_models.server_findings import skew, wrong_clock
 from omega_models.tasks import TASK_TYPES
 from omega_worker import narrate, timetable
 from omega_worker.channels.seam import Channel, as_channel
@@ -40,22 +41,22 @@ from omega_worker.vitals import Vitals
 class Worker:
     """Delivers what falls due in `store` through `channels`: names to callables or `Channel`s.
 
-    A callable takes a `Delivery` and returns a receipt or None; it raises `DeliveryError` where it did not
-    deliver. Coroutine functions are awaited on the loop of `astart()`, or on `loop`. Installs no signal
-    handlers or log sinks and reads no environment; `settings` defaults to the documented defaults.
-    `summarise` words the summary of an idle conversation from its (role, content) pairs.
+    `store` may be an `AsyncStore` that is open. A callable takes a `Delivery` and returns a receipt or None;
+    it raises `DeliveryError` where it did not deliver. Coroutine functions are awaited on the loop of
+    `astart()`, or on `loop`. Installs no signal handlers or log sinks and reads no environment; `settings`
+    defaults to the documented defaults. `summarise` words the summary of an idle conversation from its (role, content) pairs.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: Store | AsyncStore,
         channels: Mapping[str, Any],
         settings: Settings | None = None,
         *,
         loop: asyncio.AbstractEventLoop | None = None,
         summarise: Summarise = in_their_words,
     ) -> None:
-        self.store = store
+        self.store = store if isinstance(store, Store) else store.store
         self.settings = settings or Settings.defaults()
         self.channels: dict[str, Channel] = {name: as_channel(value) for name, value in channels.items()}
         self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -159,6 +160,8 @@ class Worker:
         """Delivers everything that is due now and waits for the outcomes; how many sends were settled."""
         if self._timetable is not None:
             raise RuntimeError("this worker is running already; run_due is for tests without start()")
+        if self._loop is not None and self._loop is _loop_here() and self._needs_loop():
+            raise RuntimeError("run_due would keep the loop waiting for itself: await arun_due()")
         desk = self._open_desk()
         settled = 0
         try:
@@ -205,11 +208,7 @@ class Worker:
     # The desk and its lanes
 
     def _open_desk(self) -> Desk:
-        needy = [name for name, channel in self.channels.items() if channel.is_async]
-        if needy and self._loop is None:
-            raise ValueError(
-                f"channel {needy[0]!r} is a coroutine function: use astart(), or give the worker loop="
-            )
+        self._require_loop()
         desk = Desk(self.store, self.id, self._lanes, delivery_rules(self.settings), self.vitals.tell)
         if self.settings.remember_reminders:
             desk.remember = self._remember
@@ -230,6 +229,17 @@ class Worker:
                 self._lanes[name, kind] = self._lane(channel, name, kind, errand, paces[name])
         self._desk = desk
         return desk
+
+    def _needs_loop(self) -> list[str]:
+        return [name for name, channel in self.channels.items() if channel.is_async]
+
+    def _require_loop(self) -> None:
+        needy = self._needs_loop()
+        if needy and (self._loop is None or self._loop.is_closed()):
+            trouble = "its loop was closed" if self._loop else "it needs a loop"
+            raise ValueError(
+                f"channel {needy[0]!r} is a coroutine function: {trouble}; use astart(), or give the worker loop="
+            )
 
     def _pace(self, name: str, channel: Channel) -> Pace:
         rate = self.settings.rates.get(name) or channel.rate
@@ -267,6 +277,14 @@ class Worker:
     def look_at_clock(self) -> None:
         """Whether the wall clock was set."""
         self._upheavals.look_at_clock(self._desk)
+
+    def compare_clocks(self) -> None:
+        """Whether this machine and the server mean the same by now; if not, nothing is claimed."""
+        if self.store.database.is_postgres:
+            lease = timedelta(seconds=self.settings.lease_seconds)
+            self._upheavals.compare(
+                self._desk, wrong_clock(skew(self.store.database), lease), self.vitals.say
+            )
 
     def look_at_file(self) -> None:
         """Whether the database is still the file that was opened."""
@@ -332,6 +350,7 @@ class Worker:
             return not self.in_hand() and not desk.outbox
 
     def _greet(self) -> None:
+        self.compare_clocks()
         beat(self.store, self.id, self.served(), TASK_TYPES)
         due = len(self.store.get_due_tasks(limit=1000))
         narrate.started(self.id, self.store.database.where, self.served(), due, next_due(self.store))
@@ -379,6 +398,13 @@ class Worker:
         except StoreError as error:
             narrate.database_trouble("stopping", error, timedelta(0))
         return left
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _seconds(given: float | timedelta | None, default: float) -> float:

@@ -151,7 +151,7 @@ def test_many_rows_go_in_batches(store: Store, clock: FakeClock, monkeypatch: py
 
 def test_there_is_an_end_to_one_run(store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
-    monkeypatch.setattr(retention, "MOST_BATCHES", 2)
+    monkeypatch.setattr(retention, "MOST_LEDGER_BATCHES", 2)
     for n in range(9):
         deliver(store, store.create_task("chat", n, n, f"number {n}", START))
     clock.advance(days=800)

@@ -247,8 +247,8 @@ def copies(database: str | Path, folder: Path | None = None) -> list[Path]:
     file = real(str(database))
     folders = dict.fromkeys([file.parent, *([folder] if folder else [])])
     beside = [path for each in folders if each.is_dir() for path in each.iterdir()]
-    kinds = (r"\.before-.+\.bak", r"\.replaced-.+", r"\.\d{8}T\d{6}Z(-\d+)?\.backup")
-    name = re.compile(f"{re.escape(file.name)}(?:{'|'.join(kinds)})")
+    kinds = (r"\.before-.+\.bak", r"(-wal)?\.replaced-.+", r"\.\d{8}T\d{6}Z(-\d+)?\.backup", r"\.restoring")
+    name = re.compile(f"{re.escape(file.name)}(?:{'|'.join(kinds)})(\\.part)?")
     return sorted(path for path in beside if name.fullmatch(path.name))
 
 

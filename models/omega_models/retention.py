@@ -1,8 +1,9 @@
-"""Old rows that nobody needs any more: of the ledger, the audit log, leases. In small batches."""
+"""Old rows that nobody needs any more: conversations, outcomes, the ledger, the audit log. In small batches."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,11 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from peewee import SQL, Node, fn
 
 from omega_models import times
+from omega_models.conversations import CLOSED
 from omega_models.database import Database
+from omega_models.forgetting import MOST_CONVERSATIONS, delete_conversations, together
 from omega_models.rows import LIVE
 from omega_models.statements import Given
 from omega_models.tables import AuditRow as A
+from omega_models.tables import Conversation as C
 from omega_models.tables import Lease as L
+from omega_models.tables import Message as M
+from omega_models.tables import Outcome as U
 from omega_models.tables import ScheduledTask as T
 from omega_models.tables import TaskOccurrence as O
 
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH = 500
 MOST_BATCHES = 200  # the rest waits for the next time
+MOST_LEDGER_BATCHES = 1200  # so that a round an hour keeps up with ten million occurrences a day
 REST_SECONDS = 0.01  # between two batches, so that other writers come in between
 ENDED = ("delivered", "failed", "skipped")
 ROWID = SQL("rowid")
@@ -85,8 +92,8 @@ def forget_settled(store: Store, before: datetime, rest: Rest = time.sleep) -> i
     """
     limit, gone = times.to_ms(before), 0
     settled, identity = 0, ""
-    for _ in range(MOST_BATCHES):
-        with store.database.writing():
+    for _ in range(MOST_LEDGER_BATCHES):
+        with store.database.writing(together=True):  # those who claim and settle beside it end other rows
             rows = store.database.rows(_old, settled=settled, id=identity, before=limit)
             found = [_as_old(row) for row in rows]
             ids = store.database.listed([each.id for each in found if not each.wanted])
@@ -108,6 +115,45 @@ def forget_audit(store: Store, before: datetime, rest: Rest = time.sleep) -> int
     gone = 0
     for _ in range(MOST_BATCHES):
         deleted = store.database.run(_delete_audit, before=times.to_text(before))
+        gone += deleted
+        if deleted < BATCH:
+            break
+        rest(REST_SECONDS)
+    return gone
+
+
+def _closed_before(_: Database) -> Node:
+    size = M.select(fn.COUNT(SQL("*"))).where(M.conversation == C.id)
+    old = C.select(C.id, size).where((C.status == CLOSED) & (C.updated_at < Given("before")))
+    return old.order_by(C.updated_at).limit(MOST_CONVERSATIONS)
+
+
+def forget_conversations(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
+    """Deletes conversations that were closed before then, with all that was said in them; how many.
+
+    Whole ones only. Facts and lessons that came of them stay.
+    """
+    gone: Counter[str] = Counter()
+    for _ in range(MOST_BATCHES):
+        with store.database.writing():
+            rows = store.database.rows(_closed_before, before=times.to_text(before))
+            delete_conversations(store, together(rows), gone)
+        if not rows:
+            break
+        rest(REST_SECONDS)
+    return gone["conversations"]
+
+
+def _delete_outcomes(_: Database) -> Node:
+    old = U.select(ROWID).where(U.timestamp < Given("before")).order_by(U.timestamp).limit(BATCH)
+    return U.delete().where(SQL("rowid") << old)
+
+
+def forget_outcomes(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
+    """Deletes outcomes from before then; how many. The lessons that were learned from them stay."""
+    gone = 0
+    for _ in range(MOST_BATCHES):
+        deleted = store.database.run(_delete_outcomes, before=times.to_text(before))
         gone += deleted
         if deleted < BATCH:
             break

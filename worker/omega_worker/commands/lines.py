@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from omega_worker.channels.console import visible
@@ -37,6 +37,11 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
 
 def sentence(text: str) -> None:
     print(_wrapped(" " * INDENT, text))
+
+
+def by_table(counts: Mapping[str, int]) -> str:
+    """`messages 12, facts 3`: those there are."""
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
 
 
 def warn(text: str) -> None:

@@ -1,5 +1,6 @@
 """The context of an answer: what stands in it, what it costs, and what it leaves alone."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -259,7 +260,29 @@ def test_a_budget_takes_history_then_recall_summaries_outcomes(counted: Store) -
         (0, rest.format("summaries ", "outcomes ")),
         (0, rest.format("", "outcomes ")),
         (0, rest.format("", "")),
+        (0, "base profile tasks language language_switch"),
+        (0, "base profile language language_switch"),
+        (0, "base language language_switch"),
     ]
+
+
+def test_over_budget_is_what_only_base_message_and_directives_can_be(counted: Store) -> None:
+    least = counted.build_context(message(), "Base.", token_budget=0)
+    assert least.over_budget
+    assert blocks(least) == "base language language_switch"
+    assert not counted.build_context(message(), "Base.", token_budget=size(least)).over_budget
+
+
+def test_the_name_is_the_last_of_the_profile_to_go(counted: Store) -> None:
+    for key in ("name", "aunt", "zebra"):
+        counted.store_fact(42, key, "somebody")
+    seen = []
+    for budget in range(80):
+        profile = counted.build_context(message(), "Base.", token_budget=budget).sections.get("profile", "")
+        if profile and (not seen or seen[-1] != profile):
+            seen.append(profile)
+    assert seen[0] == "User profile:\n- name: somebody"
+    assert all(more.startswith(less) for less, more in itertools.pairwise(seen))
 
 
 def store_sizes(store: Store, budget: int | None) -> int:

@@ -72,8 +72,9 @@ def test_a_sound_database(look: Look, path: Path) -> None:
     done = look()
     assert wrong(done) == []
     assert dump(path) == before
-    topics = ["integrity", "schema", "search index", "tasks", "ledger", "workers", "WAL", "permissions"]
-    assert list(dict.fromkeys(each.topic for each in done.found)) == [*topics, "disk", "clock", "backups"]
+    topics = ["integrity", "schema", "search index", "recall index", "tasks", "ledger", "workers", "WAL"]
+    around = ["permissions", "disk", "clock", "backups"]
+    assert list(dict.fromkeys(each.topic for each in done.found)) == [*topics, *around]
     assert look(fix=True).repaired == []
     assert dump(path) == before
 

@@ -1,5 +1,6 @@
 """Languages: told by the words, silent when there is nothing to tell, never against what a person chose."""
 
+import gc
 import importlib
 import sys
 import threading
@@ -110,7 +111,7 @@ def test_a_library_that_is_installed_is_asked(monkeypatch: pytest.MonkeyPatch) -
     pretend(monkeypatch, load)
     assert detect_language("Zwei Dinge noch heute erledigen") == "German"
     assert asked == ["en,es,pt,fr,de,it,nl,ru"]
-    found = language.detect("Zwei Dinge noch heute erledigen")
+    found = language.detect(SENTENCES["Dutch"])
     assert found is not None
     assert found[1] == pytest.approx(0.75)
 
@@ -122,6 +123,34 @@ def test_nobody_waits_while_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not language._loading.done.is_set()
     may_end.set()
     assert detect_language("Zwei Dinge noch heute erledigen") == "German"
+
+
+def test_where_the_words_agree_the_surer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, lambda _: "model")
+    monkeypatch.setattr(Pretended, "results", SimpleNamespace(gap=0.09))
+    detect_language("")
+    text = SENTENCES["German"]
+    alone = language.by_words(text.lower().replace(",", "").replace("?", "").split())
+    assert alone is not None
+    assert alone[1] > 0.45
+    assert language.detect(text) == alone
+    other = language.detect(SENTENCES["Dutch"])
+    assert other is not None
+    assert other[0] == "German"
+
+
+def test_no_full_collection_halts_the_program_while_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = gc.get_threshold()
+    seen: list[tuple[int, int, int]] = []
+
+    def load(_: str) -> str:
+        seen.append(gc.get_threshold())
+        return "model"
+
+    pretend(monkeypatch, load)
+    assert detect_language(SENTENCES["German"]) == "German"
+    assert seen == [(before[0], before[1], language.RARELY)]
+    assert gc.get_threshold() == before
 
 
 def test_a_library_that_fails_is_done_without(

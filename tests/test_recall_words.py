@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from omega_models import recall_dates
-from omega_models.recall_words import AKIN, asked, beginning, fold, is_slip, likeness, words
+from omega_models.recall_words import AKIN, asked, beginning, fold, is_slip, likeness, slips, words
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,25 @@ def test_words(text: str, found: list[str]) -> None:
     assert words(text) == found
 
 
+@pytest.mark.parametrize(
+    ("participle", "verb"),
+    [
+        ("gekauft", "kaufen"),
+        ("eingekauft", "einkaufen"),
+        ("aufgemacht", "aufmachen"),
+        ("GESCHENKT", "schenken"),
+        ("opgehaald", "ophalen"),
+    ],
+)
+def test_a_participle_begins_as_its_verb_does(participle: str, verb: str) -> None:
+    assert beginning(*words(participle)) == beginning(*words(verb))
+
+
+@pytest.mark.parametrize("text", ["geen gel ging", "get together", "the agenda", "angel"])
+def test_what_is_too_short_for_one_stays(text: str) -> None:
+    assert words(text) == text.split()
+
+
 def test_folding_does_not_take_syllables_apart() -> None:
     assert fold("한국") == "한국"
 
@@ -33,9 +52,12 @@ def test_folding_does_not_take_syllables_apart() -> None:
     [
         ("When did we go to the harbour?", ["harbour"]),
         ("Where is the war museum?", ["war", "museum"]),
+        ("Wo war die Quittung?", ["quittung"]),
+        ("Wann wird der Schrank abgeholt?", ["schrank", "abholt"]),
         ("What was it?", ["what", "was", "it"]),
         ("¿Dónde está la llave del sótano?", ["llave", "sotano"]),
-        ("猫はどこ", ["猫は", "はど", "どこ"]),
+        ("猫はどこ", ["猫", "猫は"]),
+        ("我对什么过敏", ["对", "过", "敏", "我对", "对什", "么过", "过敏"]),
         ("猫", ["猫"]),
         ("", []),
     ],
@@ -114,3 +136,27 @@ def test_times_that_a_question_names(question: str, named: tuple[int | None, ...
 def test_nearness(named: tuple[int | None, int | None, int | None], day: str, fits: float) -> None:
     moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
     assert recall_dates.nearness(recall_dates.Asked(*named), moment) == fits
+
+
+def test_the_slips_that_are_tried_are_slips_and_all_common_ones_are_there() -> None:
+    tried = slips("tabl")
+    assert all(is_slip(each, "tabl") for each in tried)
+    assert {"tbla", "tble", "tab", "tavl", "taabl"[:4], "tblx", "talb", "tabel"[:4]} - {"tabl"} <= set(tried)
+    assert "трба" in slips("труба"[:4])
+
+
+@pytest.mark.parametrize(
+    ("asked", "begun", "ended"),
+    [
+        (recall_dates.Asked(2024, 5, 27), "2024-05-27", "2024-05-28"),
+        (recall_dates.Asked(2024, 12), "2024-12-01", "2025-01-01"),
+        (recall_dates.Asked(None, 2), "2026-02-01", "2026-03-01"),
+        (recall_dates.Asked(None, 6, 17), "2025-06-17", "2025-06-18"),
+        (recall_dates.Asked(None, 2, 29), None, None),
+        (recall_dates.Asked(2024), None, None),
+        (recall_dates.Asked(), None, None),
+    ],
+)
+def test_the_span_of_a_date(asked: recall_dates.Asked, begun: str | None, ended: str | None) -> None:
+    found = recall_dates.span(asked, datetime(2026, 3, 1, tzinfo=UTC))
+    assert tuple(f"{each:%Y-%m-%d}" for each in found or ()) == tuple(filter(None, (begun, ended)))

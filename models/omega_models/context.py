@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from omega_models import checks, conversations, facts, gathering, recall_index
+from omega_models import checks, conversations, facts, gathering, recall_index, recall_vectors
 from omega_models.gathering import Gathered, Wish
 from omega_models.incoming import ContextNeeds, IncomingMessage
 from omega_models.messages import Message
-from omega_models.prompt import joined, prompt_sections
+from omega_models.prompt import in_order, joined, prompt_sections, recalled_line
 
 if TYPE_CHECKING:
     from omega_models.store import Store
 
 TITLES = {"user": "[User]", "assistant": "[Assistant]"}
-DROPPED = ("recall", "summaries", "outcomes")  # in this order, once the history is gone
+# In this order, once the history is gone.
+DROPPED = ("recall", "summaries", "outcomes", "lessons", "pending_tasks", "facts")
 
 
 @dataclass
@@ -69,12 +71,15 @@ def build_context(
     """Everything a model should know to answer the message, which may have been received before or not.
 
     In a group nothing of the sender's private chats comes in. With a budget of tokens, as the Store counts
-    them, the oldest history goes first, then recall, summaries and outcomes. Raises `InvalidText`.
+    them, the oldest history goes first, then recall, summaries and outcomes, at last rules, tasks and profile;
+    what it leaves free is filled with more of what was recalled. Raises `InvalidText`.
     """
     wish = _wish(store, incoming, base_system_prompt, needs, active_project)
     budget = None if token_budget is None else checks.limit(token_budget, "token_budget")
-    if needs.recall:
+    if wish.recalls:
         recall_index.catch_up_now(store.database)
+        recalled = gathering.RECALLED if budget is None else gathering.MOST_RECALLED
+        wish = wish._replace(recalled=recalled, meaning=recall_vectors.meaning(store, incoming.text))
     with store.database.snapshot():
         found = gathering.gather(store, wish)
     conversation_id = _remember(store, wish, found)
@@ -88,8 +93,8 @@ def _wish(
     needs: ContextNeeds,
     active_project: str | None,
 ) -> Wish:
-    if not isinstance(incoming, IncomingMessage):
-        raise TypeError(f"give an IncomingMessage, not {type(incoming).__name__}")
+    checks.instance(incoming, "incoming", IncomingMessage)
+    checks.instance(needs, "needs", ContextNeeds)
     checks.text(incoming.text, "text", store.max_text)
     project = checks.project(active_project) if active_project is not None else None
     place = conversations.place_of(incoming, project)
@@ -122,9 +127,14 @@ def _fitted(store: Store, wish: Wish, found: Gathered, conversation_id: str, bud
     history, over = found.history, False
     if budget is not None:
         spare = budget - store.count_tokens(wish.incoming.text)
-        history = _newest(store, history, spare - store.count_tokens(joined(sections)))
-        while store.count_tokens(joined(sections)) > spare and (fewer := _fewer(found)):
-            found = fewer
+        room = spare - store.count_tokens(joined(sections))
+        history = _newest(store, history, room)
+        found = _more(store, found, room - sum(store.count_tokens(said.content) for said in history))
+        sections = _sections(store, wish, found)
+        for block in DROPPED:
+            if store.count_tokens(joined(sections)) <= spare:
+                break
+            found = _shorter(store, wish, found, block, spare)
             sections = _sections(store, wish, found)
         over = store.count_tokens(joined(sections)) > spare
     return Context(
@@ -152,9 +162,27 @@ def _newest(store: Store, history: list[Message], spare: int) -> list[Message]:
     return history
 
 
-def _fewer(found: Gathered) -> Gathered | None:
-    """Without the last line of the first block that may go and is there."""
-    for name in DROPPED:
-        if lines := getattr(found.material, name):
-            return replace(found, material=replace(found.material, **{name: lines[:-1]}))
-    return None
+def _more(store: Store, found: Gathered, room: int) -> Gathered:
+    """With as much more of what was recalled as there is room for, the best first."""
+    lines = list(found.material.recall)
+    for said in found.further:
+        room -= store.count_tokens("\n" + recalled_line(said, found.timezone, store.prompt_texts))
+        if room < 0:
+            break
+        lines.append(said)
+    return replace(found, material=replace(found.material, recall=lines))
+
+
+def _shorter(store: Store, wish: Wish, found: Gathered, block: str, spare: int) -> Gathered:
+    """With as many of the block's first lines as there is room for."""
+    lines = getattr(found.material, block)
+    if block == "facts":
+        lines = in_order(lines)
+
+    def kept(n: int) -> Gathered:
+        return replace(found, material=replace(found.material, **{block: lines[:n]}))
+
+    def size(n: int) -> int:
+        return store.count_tokens(joined(_sections(store, wish, kept(n))))
+
+    return kept(max(0, bisect_right(range(len(lines)), spare, key=size) - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,6 @@ from omega_models import (
     finding,
     language,
     messages,
-    metadata,
     outcomes,
     recall,
     redelivery,
@@ -26,7 +26,9 @@ from omega_models.facts import LANGUAGE_SOURCE, PREFERRED_LANGUAGE, Fact
 from omega_models.incoming import ContextNeeds, IncomingMessage
 from omega_models.messages import Message
 from omega_models.outcomes import Lesson, Outcome
+from omega_models.passages import passages
 from omega_models.prompt import Material, Said, compute_onboarding_stage, is_real, placed_stage
+from omega_models.recall_nearness import NONE
 from omega_models.recall_words import STOPS, words
 from omega_models.rows import as_pending
 from omega_models.statements import Given
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 MAX_PROMPT = 2**62
 SUMMARIES, RECALLED, OUTCOMES = 3, 5, 15
-FRAGMENT = 25  # characters: a shorter message says little by itself
+MOST_RECALLED = 30  # where a budget leaves room for more
 DETECTED = "detected"
 ONBOARDING_STAGE = "onboarding_stage"
 SHOWN_IN_GROUPS = ("name", "preferred_name", "pronouns", "timezone")
@@ -55,22 +57,33 @@ class Wish(NamedTuple):
     needs: ContextNeeds
     project: str | None
     now: datetime
+    recalled: int = RECALLED
+    meaning: bytes = NONE  # the message's vector, where there is one
 
     @property
     def of_group(self) -> bool:
         """Whether the sender is one of several in a group, so that nothing private may be shown."""
         return self.place.group is not None and self.place.sender_id != f"group:{self.place.group}"
 
+    @property
+    def recalls(self) -> bool:
+        """Whether what was said before is wanted, and asked for by any word."""
+        return self.needs.recall and not STOPS.issuperset(words(self.incoming.text))
+
 
 @dataclass(frozen=True)
 class Gathered:
-    """`settings` are facts as they were read, `learned` those to be written if they still are so."""
+    """`settings` are facts as they were read, `learned` those to be written if they still are so.
+
+    `further` is what was recalled besides, for which there may be room.
+    """
 
     material: Material
     history: list[Message]
     timezone: str
     settings: dict[str, str]
     learned: dict[str, str] = field(default_factory=dict)
+    further: Sequence[Said] = ()
 
 
 def gather(store: Store, wish: Wish) -> Gathered:
@@ -82,19 +95,20 @@ def gather(store: Store, wish: Wish) -> Gathered:
     pending = _tasks(store, wish) if needs.pending_tasks else []
     spoken, learned = _language(store, wish, settings)
     hint, stage = _onboarding(store, wish, known, settings, has_tasks=bool(pending))
-    recalls = needs.recall and not STOPS.issuperset(words(wish.incoming.text))
+    history = _history(store, wish, conversation_id)
+    recalled = _recall(store, wish, conversation_id, history) if wish.recalls else []
     material = Material(
         facts=known if needs.profile else (),
         summaries=_summaries(store, place) if needs.summaries else (),
-        recall=_recall(store, wish, conversation_id) if recalls else (),
+        recall=recalled[:RECALLED],
         pending_tasks=pending,
         lessons=_lessons(store, wish),
         outcomes=_outcomes(store, wish) if needs.outcomes else (),
         language=spoken,
         hint=hint,
     )
-    history = _history(store, wish, conversation_id)
-    return Gathered(material, history, _timezone(store, settings), settings, {**learned, **stage})
+    further = recalled[RECALLED:]
+    return Gathered(material, history, _timezone(store, settings), settings, {**learned, **stage}, further)
 
 
 # Who it is
@@ -102,7 +116,7 @@ def gather(store: Store, wish: Wish) -> Gathered:
 
 def _some(database: Database) -> Node:
     some = (F.sender_id == Given("sender_id")) & database.among(F.key, "keys")
-    return F.select(F.key, F.value).where(some).order_by(F.key)
+    return F.select(F.key, F.value).where(some).order_by(database.by_letter(F.key))
 
 
 def _facts(store: Store, wish: Wish) -> list[Fact]:
@@ -187,18 +201,22 @@ def _summaries(store: Store, place: Place) -> list[Summary]:
     )
 
 
-def _recall(store: Store, wish: Wish, conversation_id: str | None) -> list[Said]:
-    """Each text once, best first, fragments last; of a group only what was said in it."""
+def _recall(store: Store, wish: Wish, conversation_id: str | None, history: Sequence[Message]) -> list[Said]:
+    """Best first; of a group only what was said in it, of the present conversation what the history lacks."""
     place = wish.place
-    channel = place.channel if place.group is not None else None
     wanted = recall.Wanted(
-        wish.incoming.text, conversation_id, place.sender_id, 2 * RECALLED, channel, None, place.group
+        query=wish.incoming.text,
+        left_out=conversation_id,
+        sender_id=place.sender_id,
+        limit=max(wish.recalled, 2 * RECALLED),
+        channel=place.channel if place.group is not None else None,
+        project=None,
+        group=place.group,
+        newest=store.max_context_messages and store.max_context_messages + 1,
     )
-    found: dict[str, Said] = {}
-    for line in recall.find(store, wanted):
-        who = metadata.read(line.kept)[0] or line.role
-        found.setdefault(line.content, (who, line.content, line.moment))
-    return sorted(found.values(), key=lambda said: len(said[1]) < FRAGMENT)[:RECALLED]
+    lines = recall.find(store, wanted, wish.meaning)
+    shown = {said.content for said in history}
+    return passages(lines, wish.incoming.text, shown, store.prompt_texts)[: wish.recalled]
 
 
 # What is to be done, and what was learned

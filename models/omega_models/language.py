@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from omega_models.language_words import EVERYWHERE, FREQUENT, LANGUAGES, LETTERS, OTHERS, PIECES
+from omega_models import checks
+from omega_models.language_words import (
+    EVERYWHERE,
+    FREQUENT,
+    LANGUAGES,
+    LETTERS,
+    OF_NAMES,
+    OTHERS,
+    PIECES,
+)
 
 log = logging.getLogger("omega_models")
 
@@ -23,14 +34,18 @@ Detect = Callable[[str], str | tuple[str, float] | None]
 ENGLISH = "English"
 LIBRARY = "langidentify"
 CONFIDENT = 0.6  # from here a guess may be kept as a person's language
+UNSURE = 0.5  # the most that a few words, or a name, can tell
 CORRECTING = 0.8  # and from here it may replace an earlier guess
 FEW_WORDS = 3  # fewer never make a confident guess
+LONGEST_NAME = 6  # words, of a person or a place: nor does that
 MOST_LETTERS = 2000  # of a text that are looked at
 CLEAR = 0.2  # of the library's gap between the best two
 CLEARER = 1.3  # of the votes' gap
 WAVERING = 0.4  # below this, frequent words may know better
+RARELY = 1_000_000  # collections of the middle generation to one of everything
 NOISE = re.compile(
-    r"```.*?```|`[^`]*`|\b\w+://\S+|\bwww\.\S+|\S+@\S+\.\S+|(?<!\w)[@#/]\w+|\b[\w-]+\.(?:com|org|net|io|de|fr|es|it|ru|nl|br|pt)\b\S*",
+    r"```.*?```|`[^`]*`|\b\w+://\S+|\bwww\.\S+|\S+@\S+\.\S+|(?<!\w)[@#/]\w+|\b\w+_\w+"
+    r"|\b[\w-]+\.(?:com|org|net|io|de|fr|es|it|ru|nl|br|pt|pdf|txt|jpe?g|png|docx?|xlsx?|csv|json|py|zip)\b\S*",
     re.DOTALL,
 )
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
@@ -41,7 +56,7 @@ LATIN = re.compile("[a-zà-ÿœ]")
 
 def detect_language(text: str) -> str:
     """The English name of one of eight languages; `English` when unsure. The first call may take a second."""
-    found = detect(text)
+    found = detect(checks.instance(text, "text", str))
     return found[0] if found else ENGLISH
 
 
@@ -60,7 +75,8 @@ def detect(text: str, *, wait: bool = True) -> Guess:
     if found is None:
         return None
     name, sure = found
-    return name, min(sure, 0.5) if len(set(lowered) - EVERYWHERE) < FEW_WORDS else sure
+    few = len(set(lowered) - EVERYWHERE) < FEW_WORDS or not _is_backed(name, lowered)
+    return name, min(sure, UNSURE) if few or _is_name(spoken) else sure
 
 
 def judged(own: Detect | None, text: str) -> Guess:
@@ -79,8 +95,23 @@ def _tells(spoken: list[str], prose: str) -> bool:
     letters = "".join(lowered)
     if not (LATIN.search(letters) or CYRILLIC.search(letters)) or OTHERS.intersection(letters):
         return False
-    named = len(spoken) <= FEW_WORDS and all(word[0].isupper() for word in spoken) and not SAID.search(prose)
-    return not named or any(word in _languages_of() for word in lowered)
+    if SAID.search(prose) or not _is_name(spoken):
+        return True
+    return any(word in _languages_of() for word in lowered if word not in OF_NAMES)
+
+
+def _is_backed(name: str, lowered: list[str]) -> bool:
+    """Whether a short text holds a frequent word of the language, which names in small letters do not."""
+    if len(lowered) > LONGEST_NAME:
+        return True
+    known = (_languages_of().get(word, ()) for word in lowered if word not in OF_NAMES)
+    return any(LANGUAGES[code] == name for codes in known for code in codes)
+
+
+def _is_name(spoken: list[str]) -> bool:
+    """Whether it may be one: all in capitals but for what stands between names, and sounds."""
+    named = [word for word in spoken if word.lower() not in EVERYWHERE]
+    return len(named) <= LONGEST_NAME and all(word[0].isupper() or word in OF_NAMES for word in named)
 
 
 # By a library
@@ -103,16 +134,30 @@ class _Loading:
 
     def _load(self) -> None:
         try:
-            library = importlib.import_module(LIBRARY)
-            languages = library.Language.from_comma_separated(",".join(LANGUAGES))
-            models = (
-                Path(str(library.__file__)).parent / "models" / "lite"
-            )  # read as a folder every file is closed
-            self.model = library.Model.load_from_path(str(models), languages)
+            with _without_full_collections():
+                library = importlib.import_module(LIBRARY)
+                languages = library.Language.from_comma_separated(",".join(LANGUAGES))
+                models = (
+                    Path(str(library.__file__)).parent / "models" / "lite"
+                )  # read as a folder every file is closed
+                self.model = library.Model.load_from_path(str(models), languages)
         except Exception as error:  # noqa: BLE001  whatever a library may raise, frequent words still do
             log.warning("%s cannot be used, languages are told by frequent words: %s", LIBRARY, error)
         finally:
             self.done.set()
+
+
+@contextmanager
+def _without_full_collections() -> Iterator[None]:
+    """A model is very many small objects; each time all are looked through, every other thread stands still."""
+    found = gc.get_threshold()
+    rare = (found[0], found[1], RARELY)
+    gc.set_threshold(*rare)
+    try:
+        yield
+    finally:
+        if gc.get_threshold() == rare:
+            gc.set_threshold(*found)
 
 
 _loading = _Loading()
@@ -144,10 +189,11 @@ def _ask(detector: Any, prose: str) -> Guess:
 
 
 def _surer(guess: Guess, lowered: list[str]) -> Guess:
-    """Where the library wavers, what frequent words say, if they are surer."""
-    if guess is not None and guess[1] >= WAVERING:
-        return guess
+    """What frequent words say, if they are surer, where they agree with the library or it wavers."""
     other = by_words(lowered)
+    agreed = guess is not None and other is not None and guess[0] == other[0]
+    if guess is not None and guess[1] >= WAVERING and not agreed:
+        return guess
     return max(filter(None, (guess, other)), key=itemgetter(1), default=None)
 
 
@@ -183,6 +229,6 @@ def by_words(lowered: list[str]) -> Guess:
     for code, marks in LETTERS.items():
         votes[code] += 1.5 * sum(letters.count(mark) for mark in marks)
     best, second = sorted(votes, key=lambda code: -votes[code])[:2]
-    if votes[best] <= 0:
+    if votes[best] <= votes[second]:
         return None
     return LANGUAGES[best], min(1.0, CLEARER * (votes[best] - votes[second]) / (votes[best] + 2.0))

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from omega_models import times
+from omega_models import checks, times
 from omega_models.outcomes import Lesson, Outcome
 from omega_models.values import PendingTask
+from omega_models.zones import zone
 
 FIRST_FACTS = ("name", "preferred_name", "pronouns", "timezone", "location", "occupation")
 SYSTEM_FACTS = frozenset(
@@ -23,6 +24,8 @@ SYSTEM_FACTS = frozenset(
 )
 LONGEST_RECALLED = 200  # characters of a recalled message
 SIGNS = {1: "+", 0: "~", -1: "-"}
+
+PENDING = (str, str, datetime, str | None, str, str)  # the fields of a PendingTask
 
 Said = tuple[str, str, datetime]  # who (a role or a name), what, when
 
@@ -73,9 +76,19 @@ TEXTS = PromptTexts()
 
 def format_user_profile(facts: Iterable[tuple[str, str]], heading: str = TEXTS.profile) -> str:
     """`- key: value` lines under their heading, the name first; empty where only the system's own keys are known."""
+    checks.instance(heading, "heading", str)
+    return profile_block(checks.rows(facts, "facts", tuple, str, str), heading)
+
+
+def profile_block(facts: Iterable[tuple[str, str]], heading: str) -> str:
+    return block(heading, (f"- {key}: {one_line(value)}" for key, value in in_order(facts)))
+
+
+def in_order(facts: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those that speak of the person, as a profile shows them."""
     known = {key: value for key, value in facts if is_real(key)}
     order = [key for key in FIRST_FACTS if key in known] + [key for key in known if key not in FIRST_FACTS]
-    return block(heading, (f"- {key}: {one_line(known[key])}" for key in order))
+    return [(key, known[key]) for key in order]
 
 
 def is_real(key: str) -> bool:
@@ -97,6 +110,8 @@ def one_line(text: str) -> str:
 
 def compute_onboarding_stage(current_stage: int, real_fact_count: int, has_tasks: bool) -> int:
     """The next stage where it is reached, else the present one; never more than one step."""
+    checks.limit(current_stage, "current_stage")
+    checks.limit(real_fact_count, "real_fact_count")
     reached = {
         0: real_fact_count >= 1,
         1: real_fact_count >= 3,
@@ -120,13 +135,16 @@ def placed_stage(real_fact_count: int, has_tasks: bool) -> int:
 
 def when(moment: datetime, timezone: str) -> str:
     """`2026-01-05 14:03 CET`; zones that have no letters of their own are named in full."""
-    local = times.in_zone(moment, timezone)
+    try:
+        local = times.in_zone(moment, timezone)
+    except OverflowError:  # the first and the last day of the calendar are not in every zone
+        local = moment
     letters = local.tzname() or ""
     return f"{local:%Y-%m-%d %H:%M} {letters if letters.isalpha() else timezone}"
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    age = max(now - moment, timedelta())
+    age = max(now - times.aware(moment), timedelta())
     if age < timedelta(hours=1):
         return f"{age // timedelta(minutes=1)}m ago"
     return f"{age // timedelta(hours=1)}h ago" if age < timedelta(days=1) else f"{age.days}d ago"
@@ -142,10 +160,14 @@ def summary_line(summary: tuple[str, datetime], timezone: str) -> str:
     return f"- [{when(moment, timezone)}] {one_line(text)}"
 
 
+def speaker(who: str, texts: PromptTexts) -> str:
+    """What a role, or somebody of that name, is called."""
+    return {"user": texts.user, "assistant": texts.filled(texts.assistant)}.get(who, one_line(who))
+
+
 def recalled_line(said: Said, timezone: str, texts: PromptTexts) -> str:
     who, text, moment = said
-    speaker = {"user": texts.user, "assistant": texts.filled(texts.assistant)}.get(who, one_line(who))
-    return f"- [{when(moment, timezone)}] {speaker}: {shortened(text)}"
+    return f"- [{when(moment, timezone)}] {speaker(who, texts)}: {shortened(text)}"
 
 
 def task_line(task: PendingTask, timezone: str) -> str:
@@ -161,7 +183,7 @@ def lesson_line(lesson: Lesson) -> str:
 
 
 def outcome_line(outcome: Outcome, now: datetime) -> str:
-    sign, domain = SIGNS[outcome.score], one_line(outcome.domain)
+    sign, domain = SIGNS[(outcome.score > 0) - (outcome.score < 0)], one_line(outcome.domain)
     return f"- [{sign}] {domain}: {one_line(outcome.lesson)} ({ago(outcome.timestamp, now)})"
 
 
@@ -199,13 +221,26 @@ def build_system_prompt(
 ) -> str:
     """The blocks in their order, those that are empty left out; times in the zone given.
 
-    `recall` holds (role or name, text, time). Outcomes are so long before `now`, or before the newest of them.
+    `recall` holds (role or name, text, time); times are aware. Outcomes are so long before `now`, or before the
+    newest of them. Raises `WrongType` or `InvalidTimezone`.
     """
+    checks.instance(texts, "texts", PromptTexts)
+    for name, text in {"base_system_prompt": base_system_prompt, "onboarding_hint": onboarding_hint}.items():
+        checks.instance(text, name, str)
     given = Material(
-        facts, summaries, recall, pending_tasks, lessons, outcomes, language, texts.filled(onboarding_hint)
+        facts=checks.rows(facts, "facts", tuple, str, str),
+        summaries=checks.rows(summaries, "summaries", tuple, str, datetime),
+        recall=checks.rows(recall, "recall", tuple, str, str, datetime),
+        pending_tasks=checks.rows(pending_tasks, "pending_tasks", PendingTask, *PENDING),
+        lessons=checks.rows(lessons, "lessons", Lesson, str, str, str),
+        outcomes=checks.rows(outcomes, "outcomes", Outcome, int, str, str, datetime),
+        language=checks.instance(language, "language", str),
+        hint=texts.filled(onboarding_hint),
     )
-    present = now or max((each.timestamp for each in outcomes), default=times.EPOCH)
-    return joined(prompt_sections(base_system_prompt, given, present, timezone, texts))
+    newest = max((times.aware(each.timestamp) for each in given.outcomes), default=times.EPOCH)
+    present = newest if now is None else times.instant(now)
+    known = zone(checks.instance(timezone, "timezone", str)).key
+    return joined(prompt_sections(base_system_prompt, given, present, known, texts))
 
 
 def joined(sections: dict[str, str]) -> str:
@@ -218,7 +253,7 @@ def prompt_sections(
     """The blocks by name, in their order, without those that are empty."""
     found = {
         "base": base_system_prompt,
-        "profile": format_user_profile(given.facts, texts.profile),
+        "profile": profile_block(given.facts, texts.profile),
         "summaries": block(texts.summaries, (summary_line(each, timezone) for each in given.summaries)),
         "recall": block(texts.recall, (recalled_line(each, timezone, texts) for each in given.recall)),
         "tasks": block(texts.tasks, (task_line(each, timezone) for each in given.pending_tasks)),

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from omega_models.recall_words import fold
+from omega_models.recall_words import words
 
 MONTHS: tuple[str, ...] = (
     "january jan enero janeiro janvier januar jan gennaio januari января январь",
@@ -21,15 +21,14 @@ MONTHS: tuple[str, ...] = (
     "november nov noviembre novembro novembre ноября ноябрь",
     "december dec diciembre dezembro decembre dezember dicembre декабря декабрь",
 )
-MONTH = {fold(name): number for number, names in enumerate(MONTHS, 1) for name in names.split()}
+MONTH = {name: number for number, names in enumerate(MONTHS, 1) for name in words(names)}
 MAY = re.compile(
     r"\bMay\b(?!\s+(?:I|we|you|he|she|they|it)\b)|\b(?:in|of|since|until|last|this)\s+may\b|\d\s*may\b"
 )
 
-WHEN = frozenset(map(fold, "when cuándo cuando quand wann quando wanneer когда".split()))
+WHEN = frozenset(words("when cuándo cuando quand wann quando wanneer когда"))
 TIMES = frozenset(
-    map(
-        fold,
+    words(
         """
         yesterday today tomorrow tonight ago last next week weeks weekend month months year years day days morning
         evening night recently soon since monday tuesday wednesday thursday friday saturday sunday summer winter
@@ -47,7 +46,7 @@ TIMES = frozenset(
         zaterdag zondag
         вчера сегодня завтра назад прошлой прошлом следующей неделе неделю месяц месяца год года лет день дней
         понедельник вторник среду четверг пятницу субботу воскресенье
-        """.split(),
+        """
     )
 )
 
@@ -104,6 +103,23 @@ def nearness(asked: Asked, moment: datetime) -> float:
     apart = abs((moment.month - asked.month) * 30.5 + moment.day - asked.day)
     apart = min(apart, 366 - apart) if asked.year is None else apart
     return 2.0 if apart <= NEAR_DAYS else 1.0 if apart <= NEARBY_DAYS else 0.0
+
+
+def span(asked: Asked, now: datetime) -> tuple[datetime, datetime] | None:
+    """The day or month asked for, the latest of that name that has begun; None where no month is named."""
+    if asked.month is None:
+        return None
+    try:
+        begun = datetime(asked.year or now.year, asked.month, asked.day or 1, tzinfo=UTC)
+        if asked.year is None and begun > now:
+            begun = begun.replace(year=now.year - 1)
+    except ValueError:  # such as the 31st of June
+        return None
+    return begun, begun + timedelta(days=1) if asked.day else _next_month(begun)
+
+
+def _next_month(begun: datetime) -> datetime:
+    return (begun + timedelta(days=31)).replace(day=1)
 
 
 def _just_after(month: int, moment: datetime) -> bool:

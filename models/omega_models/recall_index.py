@@ -7,23 +7,29 @@ this program works the queue off.
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any, NamedTuple
 
-from omega_models import metadata
+from omega_models import metadata, recall_merging
 from omega_models import recall_statements as sql
 from omega_models.database import Database
 from omega_models.errors import StoreBusy, StoreError
-from omega_models.recall_words import beginning, words
+from omega_models.recall_words import beginning, slips, words
 
 log = logging.getLogger("omega_models")
 
 AT_ONCE = 64  # rows of the queue that a write works off
 MORE_AT_ONCE = 512  # and a search, or one batch of many
 WHEN_OPENED = 5_000  # and whoever opens the file, which takes a second
+RESTING = 0.5  # of the time that a batch took: a waiting writer looks every tenth of a second at least
 IMPATIENT_MS = 20  # that a search waits for another writer
+MANY = 20_000  # messages, from where reading a list of beginnings takes long
 SPEAKER = "@"  # begins the terms that say who spoke
 
 
@@ -37,29 +43,52 @@ class Waiting(NamedTuple):
     channel: str | None
     group_target: str | None
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.sender_id or "", self.channel or "", self.group_target or ""
+
 
 def catch_up(database: Database, most: int = AT_ONCE) -> int:
     """Indexes what waits, the newest first, inside the caller's transaction; how many rows were taken on."""
     waiting = [Waiting(*row) for row in database.rows(sql.waiting, limit=most)]
-    for message in waiting:
-        if message.content is not None and message.sender_id is not None:
-            database.run(sql.enter, row=message.row, terms=_terms(database, message, message.content))
+    there = [each for each in waiting if each.content is not None and each.sender_id is not None]
+    numbers = _numbers(database, Counter(each.place for each in there))
+    model = database.value(sql.model_in_use)
+    sets = [
+        {"row": each.row, "terms": _terms(database, numbers[each.place], each), "model": model}
+        | {"chat": numbers[each.place]}
+        for each in there
+    ]
+    database.many(sql.enter, sets=sets)
+    if model is not None:
+        database.many(sql.await_vector, sets=sets)
     database.many(sql.done, sets=[{"row": message.row} for message in waiting])
     return len(waiting)
 
 
-def _terms(database: Database, message: Waiting, content: str) -> Any:
-    chat: int = database.value(
-        sql.chat_number,
-        sender_id=message.sender_id,
-        channel=message.channel,
-        group_target=message.group_target or "",
-    )
-    name = metadata.read(message.metadata_json)[0] if message.metadata_json else None
+def _numbers(
+    database: Database, counts: Mapping[tuple[str, str, str], int]
+) -> dict[tuple[str, str, str], int]:
+    """The chats' numbers; each chat is counted so many messages more."""
+    return {
+        place: database.value(
+            sql.chat_number, sender_id=place[0], channel=place[1], group_target=place[2], messages=count
+        )
+        for place, count in sorted(counts.items())
+    }
+
+
+def _terms(database: Database, chat: int, message: Waiting) -> Any:
+    found = [term(chat, each) for each in entries(message.content or "", message.metadata_json)]
+    return found if database.is_postgres else " ".join(found)
+
+
+def entries(content: str, metadata_json: str | None) -> list[str]:
+    """What a message is known by within its chat: the beginnings of its words, and who spoke."""
+    name = metadata.read(metadata_json)[0] if metadata_json else None
     spoken = {beginning(word) for word in words(content)}
     speaker = {SPEAKER + word for word in words(name)} if name else set()
-    found = [term(chat, each) for each in sorted(spoken | speaker)]
-    return found if database.is_postgres else " ".join(found)
+    return sorted(spoken | speaker)
 
 
 def term(chat: int, word: str) -> str:
@@ -79,10 +108,11 @@ def catch_up_now(database: Database, most: int = MORE_AT_ONCE) -> None:
     if not is_behind(database):
         return
     try:
-        with _impatient(database):
+        with impatient(database):
             while most > 0 and is_behind(database):
                 with database.writing():
-                    most -= max(catch_up(database, min(most, MORE_AT_ONCE)), 1)
+                    taken = catch_up(database, min(most, MORE_AT_ONCE))
+                most = most - taken if taken else 0
     except StoreBusy:
         return
     except StoreError as error:
@@ -90,7 +120,8 @@ def catch_up_now(database: Database, most: int = MORE_AT_ONCE) -> None:
 
 
 @contextmanager
-def _impatient(database: Database) -> Iterator[None]:
+def impatient(database: Database) -> Iterator[None]:
+    """Inside, a write hardly waits for another writer."""
     if database.is_postgres:
         yield
         return
@@ -102,13 +133,35 @@ def _impatient(database: Database) -> Iterator[None]:
         database.sql_rows(f"PRAGMA busy_timeout = {patience}")
 
 
-def index_all(database: Database, tell: Callable[[int], object] = lambda _: None) -> int:
-    """Works off the whole queue in batches, between which others write; `tell` hears how many are done."""
+def count_waiting(database: Database) -> int:
+    """How many messages the index does not know yet, or not as they are now."""
+    return int(database.value(sql.count_waiting))
+
+
+def index_all(
+    database: Database,
+    tell: Callable[[int], object] = lambda _: None,
+    *,
+    most: int | None = None,
+    at_once: int = MORE_AT_ONCE,
+    rest: Callable[[float], object] = time.sleep,
+) -> int:
+    """Works off the queue, all of it or `most` messages, the newest first; how many were taken on.
+
+    In short transactions, with a rest after each, so that whoever writes meanwhile gets in between. It can be
+    broken off and begun again. `tell` hears how many are done.
+    """
     indexed = 0
-    while is_behind(database):
+    while (most is None or indexed < most) and is_behind(database):
+        begun = perf_counter()
         with database.writing():
-            indexed += catch_up(database, MORE_AT_ONCE)
+            taken = catch_up(database, at_once if most is None else min(at_once, most - indexed))
+        if not taken:
+            break
+        indexed += taken
         tell(indexed)
+        rest((perf_counter() - begun) * RESTING)
+    recall_merging.merge(database, rest)
     return indexed
 
 
@@ -140,55 +193,72 @@ def chats(database: Database, sender_id: str, channel: str | None, group: str | 
 class Index:
     """What some chats hold, and of a project if one is named."""
 
-    def __init__(self, database: Database, held: list[Chat], project: str | None) -> None:
+    def __init__(self, database: Database, held: list[Chat], project: str | None, most: int) -> None:
         self._database = database
         self._numbers = [chat.number for chat in held]
-        self._project = project
+        self._scope = {"project": project} if project is not None else {}
+        self._most = most
+        self._held: dict[str, list[int]] = {}  # what a server told with how many there are
         self.messages = sum(chat.messages for chat in held)
 
-    def spread(self, wanted: list[str]) -> dict[str, int]:
-        """In how many messages each term stands; those that stand nowhere are left out."""
-        here = {term(number, word): word for number in self._numbers for word in wanted}
-        found: dict[str, int] = {}
-        if not here:
-            return found
-        for stored, count in self._database.rows(sql.spread, terms=self._database.listed(list(here))):
-            found[here[stored]] = found.get(here[stored], 0) + count
-        return found
+    def present(self, wanted: Iterable[str]) -> set[str]:
+        """Those of the terms that stand in any message."""
+        here = self._here(wanted)
+        listed = self._database.listed(list(here))
+        return {here[stored] for (stored,) in self._database.rows(sql.present, terms=listed)}
 
-    def holding(self, wanted: list[str], limit: int) -> list[int]:
-        """The newest messages that hold any of the terms."""
-        return self._newest(self._any(wanted), limit)
+    def spread(self, wanted: Iterable[str]) -> dict[str, int]:
+        """In how many messages each term stands; those that stand nowhere are left out."""
+        here, found = self._here(wanted), Counter[str]()
+        for stored, count in self._counts(self._database.listed(list(here))) if here else ():
+            found[here[stored]] += count
+        return dict(found)
+
+    def _counts(self, terms: Any) -> list[tuple[str, int]]:
+        if not self._database.is_postgres:
+            return self._database.rows(sql.spread, terms=terms)
+        found = self._database.rows(sql.held, bool(self._scope), terms=terms, limit=self._most, **self._scope)
+        self._held |= {stored: newest or [] for stored, _, newest in found}
+        return [(stored, count) for stored, count, _ in found]
+
+    def _here(self, wanted: Iterable[str]) -> dict[str, str]:
+        return {term(number, word): word for word in wanted for number in self._numbers}
+
+    def holding(self, wanted: Sequence[list[str]]) -> list[list[int]]:
+        """For each list of terms, whose spread was asked for, the newest messages that hold any of them."""
+        if self._database.is_postgres:
+            return [self._held_by(terms) for terms in wanted]
+        return self._newest([self._any(terms) for terms in wanted], self._most)
+
+    def _held_by(self, wanted: list[str]) -> list[int]:
+        rows = {row for stored in self._here(wanted) for row in self._held.get(stored, ())}
+        return sorted(rows, reverse=True)[: self._most]
 
     def holding_two(self, wanted: list[str], limit: int) -> list[int]:
-        """The newest messages that hold two of the terms at least. On a server, any of them."""
+        """The newest messages that hold two of the terms at least. On a server none."""
         if self._database.is_postgres:
             return []
-        pairs = [
-            f"({self._any([one])} AND {self._any([other])})"
-            for n, one in enumerate(wanted)
-            for other in wanted[n + 1 :]
-        ]
-        return self._newest(" OR ".join(pairs), limit)
+        terms = [self._any([each]) for each in wanted]
+        pairs = [f"({one} AND ({' OR '.join(terms[n:])}))" for n, one in enumerate(terms[:-1], 1)]
+        return self._newest([" OR ".join(pairs)], limit)[0]
 
-    def _newest(self, terms: Any, limit: int) -> list[int]:
-        scope = {"project": self._project} if self._project is not None else {}
-        rows = self._database.rows(sql.holding, bool(scope), terms=terms, limit=limit, **scope)
-        return [row for (row,) in rows]
+    def _newest(self, searches: list[str], limit: int) -> list[list[int]]:
+        given = {"searches": self._database.listed(searches), "limit": limit}
+        rows = self._database.rows(sql.holding, bool(self._scope), **given, **self._scope)
+        return [json.loads(found) for (found,) in rows]
 
-    def _any(self, wanted: list[str]) -> Any:
-        terms = [term(number, word) for word in wanted for number in self._numbers]
-        if self._database.is_postgres:
-            return terms
-        return "(" + " OR ".join(f'"{each}"' for each in terms) + ")"
+    def _any(self, wanted: list[str]) -> str:
+        return "(" + " OR ".join(f'"{each}"' for each in self._here(wanted)) + ")"
 
     def alike(self, start: str, limit: int) -> set[str]:
-        """Terms of that first letter. A server keeps no list of them."""
-        if self._database.is_postgres:
-            return set()
+        """Beginnings that stand somewhere and may have been meant by this one, of the same first letter."""
+        if self._database.is_postgres or self.messages > MANY:
+            return set(
+                self.spread(slips(start))
+            )  # a server keeps no list of them, and a long one takes longer
         found: set[str] = set()
         for number in self._numbers:
-            least = term(number, start)
+            least = term(number, start[0])
             rows = self._database.rows(sql.alike, least=least, beyond=least + "\U0010ffff", limit=limit)
             found.update(stored.partition("_")[2] for (stored,) in rows)
         return found

@@ -1,6 +1,6 @@
 """How well messages answer a question: by their own words, and those of the turns around them. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -29,6 +29,7 @@ class Weights:
     conversation: float = 0.25  # said where the question's other words fell too
     date: float = 0.6  # said in the month that the question names, and twice that on its day
     time: float = 0.4  # speaks of a time, where the question is when
+    meaning: float = 0.4  # an embedding as near as can be, beside a line that says every word of the question
 
 
 WEIGHTS = Weights()
@@ -59,6 +60,8 @@ class Question:
 class Line:
     """A message that may answer, and its place among others."""
 
+    __slots__ = ("_words", "after", "before", "content", "conversation", "kept", "role", "row", "stored")
+
     def __init__(
         self, row: int, conversation: str, role: str, content: str, stored: Stored, kept: str | None
     ) -> None:
@@ -70,18 +73,22 @@ class Line:
         self.kept = kept
         self.before: Line | None = None
         self.after: Line | None = None
+        self._words: list[str] | None = None
 
     @property
     def moment(self) -> datetime:
         return times.from_text(self.stored)
 
-    @cached_property
+    @property
     def words(self) -> list[str]:
-        return words(self.content)
+        if self._words is None:
+            self._words = words(self.content)
+        return self._words
 
-    @cached_property
+    @property
     def is_question(self) -> bool:
-        return any(mark in self.content.rstrip()[-3:] for mark in "?？؟")
+        end = self.content[-3:] if self.content[-1:].isalnum() else self.content.rstrip()[-3:]
+        return "?" in end or "？" in end or "؟" in end
 
     def is_by(self, names: Collection[str]) -> bool:
         """Whether it was said by one of them."""
@@ -101,72 +108,102 @@ def link(windows: Sequence[Sequence[Line]]) -> None:
             one.after, following.before = following, one
 
 
-def rank(question: Question, lines: Collection[Line], speaking: Collection[int], limit: int) -> list[Line]:
-    """The best lines first; only in the rows `speaking` words of the question are looked for."""
-    own = {line.row: _own(question, line) for line in lines if line.row in speaking}
-    covered: dict[str, set[str]] = {}
-    best: dict[int, dict[str, float]] = {line.row: {} for line in lines}
+def unlink(lines: Iterable[Line]) -> None:
+    """Lets lines go that nobody wants: linked to each other they would wait for the collection of garbage."""
     for line in lines:
-        if worths := own.get(line.row):
+        line.before = line.after = None
+
+
+def rank(
+    question: Question,
+    lines: Collection[Line],
+    speaking: Collection[int],
+    near: Mapping[int, float],
+    limit: int,
+) -> list[Line]:
+    """The best lines first; only in the rows `speaking` words of the question are looked for.
+
+    `near`: how near the rows are by an embedding, where there are any.
+    """
+    covered: dict[str, set[str]] = {}
+    best: dict[Line, dict[str, float]] = {}
+    for line in lines:
+        if line.row in speaking and (worths := _own(question, line)):
             covered.setdefault(line.conversation, set()).update(worths)
             _lend(line, worths, best)
-    together = {each: WEIGHTS.conversation * _told(question, found) for each, found in covered.items()}
-    scores = {
-        line.row: _told(question, best[line.row]) + together[line.conversation]
-        for line in lines
-        if best[line.row]
+    together = {
+        each: WEIGHTS.conversation * sum(map(question.terms.__getitem__, found))
+        for each, found in covered.items()
     }
-    told = [line for line in lines if line.row in scores]
-    likely = nlargest(max(LIKELY, 2 * limit), told, key=lambda line: scores[line.row])
+    scores = {line: sum(told.values()) + together[line.conversation] for line, told in best.items()}
+    if near:
+        _add_nearness(question, lines, near, together, scores)
+    likely = sorted(scores, key=scores.__getitem__, reverse=True)[: max(LIKELY, 2 * limit)]
     for line in likely:
-        scores[line.row] *= _fitting(question, line)
-    return nlargest(limit, likely, key=lambda line: (scores[line.row], line.row))
+        scores[line] *= _fitting(question, line)
+    return nlargest(limit, likely, key=lambda line: (scores[line], line.row))
 
 
-def _told(question: Question, found: Mapping[str, float] | Collection[str]) -> float:
-    """What the words tell together, each by its worth where they have one."""
-    if isinstance(found, Mapping):
-        return sum(question.terms[term] * worth for term, worth in found.items())
-    return sum(question.terms[term] for term in found)
+def _add_nearness(
+    question: Question,
+    lines: Collection[Line],
+    near: Mapping[int, float],
+    together: Mapping[str, float],
+    scores: dict[Line, float],
+) -> None:
+    worth = WEIGHTS.meaning * (sum(question.terms.values()) or 1.0)
+    for line in lines:
+        if (nearness := near.get(line.row, 0.0)) > 0:
+            scores[line] = scores.get(line, together.get(line.conversation, 0.0)) + worth * nearness
 
 
 def _own(question: Question, line: Line) -> dict[str, float]:
-    """The worth of the question's words in the line itself."""
+    """What the question's words tell in the line itself."""
     found: dict[str, float] = {}
-    for word in line.words:
-        if (letters := word[:BEGINNING]) in question.meant_by:
-            for term in question.meant_by[letters]:
-                worth = likeness(term, word) or (ALMOST if term in question.slips else 0.0)
-                if worth > found.get(term, 0.0):
-                    found[term] = worth
-    lengthy = 1 - WEIGHTS.length + WEIGHTS.length * len(line.words) / USUAL_LENGTH
-    for term in found:
-        found[term] *= 2.2 / (1 + 1.2 * lengthy)  # as BM25 has it for a word that stands there once
-    return found
+    meant_by, spoken = question.meant_by, line.words
+    for word in [each for each in spoken if each[:BEGINNING] in meant_by]:
+        for term in meant_by[word[:BEGINNING]]:
+            worth = likeness(term, word) or (ALMOST if term in question.slips else 0.0)
+            if worth > found.get(term, 0.0):
+                found[term] = worth
+    lengthy = 1 - WEIGHTS.length + WEIGHTS.length * len(spoken) / USUAL_LENGTH
+    rarity = 2.2 / (1 + 1.2 * lengthy)  # as BM25 has it for a word that stands there once
+    return {term: worth * rarity * question.terms[term] for term, worth in found.items()}
 
 
-def _lend(line: Line, worths: Mapping[str, float], best: Mapping[int, dict[str, float]]) -> None:
+def _lend(line: Line, told: Mapping[str, float], best: dict[Line, dict[str, float]]) -> None:
     """Each line counts, for a word, the best of its own and what its neighbours lend."""
-    for row, share in _reached(line):
-        there = best[row]
-        for term, worth in worths.items():
+    for reached, share in _reached(line):
+        there = best.setdefault(reached, {})
+        for term, worth in told.items():
             if worth * share > there.get(term, 0.0):
                 there[term] = worth * share
 
 
-def _reached(line: Line) -> Iterator[tuple[int, float]]:
-    yield line.row, 1.0
-    later, earlier = line.after, line.before
-    answers = 1 + WEIGHTS.answer if line.is_question else 1.0
-    fading = 1.0
-    for _ in range(REACH):
-        if later:
-            yield later.row, WEIGHTS.before * fading * answers
-            later = later.after
-        if earlier:
-            yield earlier.row, WEIGHTS.after * fading
-            earlier = earlier.before
-        fading, answers = fading * WEIGHTS.fading, 1.0
+def _shares(first: float) -> tuple[float, ...]:
+    return tuple(first * WEIGHTS.fading**turns for turns in range(REACH))
+
+
+LATER, EARLIER = _shares(WEIGHTS.before), _shares(WEIGHTS.after)
+ANSWERS = (LATER[0] * (1 + WEIGHTS.answer), *LATER[1:])
+
+
+def _reached(line: Line) -> list[tuple[Line, float]]:
+    """The line and its neighbours, by how much of what it tells is told there."""
+    found = [(line, 1.0)]
+    there = line.after
+    for share in ANSWERS if line.is_question else LATER:
+        if there is None:
+            break
+        found.append((there, share))
+        there = there.after
+    there = line.before
+    for share in EARLIER:
+        if there is None:
+            break
+        found.append((there, share))
+        there = there.before
+    return found
 
 
 def _fitting(question: Question, line: Line) -> float:

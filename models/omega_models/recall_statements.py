@@ -6,8 +6,11 @@ from peewee import SQL, Node, NodeList
 
 from omega_models.database import Database
 from omega_models.statements import Given
+from omega_models.tables import Conversation as C
+from omega_models.tables import Message as M
 from omega_models.tables import RecallChat as H
 from omega_models.tables import RecallQueue as Q
+from omega_models.tables import RecallVector as V
 
 MOST_CHATS = 100  # of one sender; the latest
 LONGEST = 4000  # characters of a message that are looked at for ranking
@@ -36,11 +39,16 @@ def is_waiting(_: Database) -> Node:
     return SQL("SELECT EXISTS (SELECT 1 FROM recall_queue)")
 
 
+def count_waiting(_: Database) -> Node:
+    return SQL("SELECT count(*) FROM recall_queue")
+
+
 def chat_number(_: Database) -> Node:
-    """The number of the sender's chat, which is counted one message more."""
+    """The number of the sender's chat, which is counted so many messages more."""
     columns = ("sender_id", "channel", "group_target")
-    counted = H.insert({getattr(H, name): Given(name) for name in columns} | {H.messages: 1}).on_conflict(
-        conflict_target=[getattr(H, name) for name in columns], update={H.messages: H.messages + 1}
+    counted = H.insert({getattr(H, name): Given(name) for name in (*columns, "messages")}).on_conflict(
+        conflict_target=[getattr(H, name) for name in columns],
+        update={H.messages: H.messages + Given("messages")},
     )
     return counted.returning(H.id)
 
@@ -54,8 +62,93 @@ def enter(database: Database) -> Node:
     return written("INSERT OR REPLACE INTO recall (rowid, terms) VALUES ({row}, {terms})")
 
 
+def model_in_use(_: Database) -> Node:
+    """What makes embeddings of messages; no row where nothing does."""
+    return V.select(V.model).where(V.id == 0)
+
+
+def await_vector(_: Database) -> Node:
+    values = {V.id: Given("row"), V.chat: Given("chat"), V.model: Given("model")}
+    return V.insert(values).on_conflict_ignore()
+
+
 def done(_: Database) -> Node:
     return Q.delete().where(Q.id == Given("row"))
+
+
+# Whether it is as it should be
+
+
+def _entries(database: Database) -> str:
+    """Where the index keeps what it was given; full-text search keeps that in a table of its own."""
+    return "recall" if database.is_postgres else "recall_content"
+
+
+OF_SOMEBODY = "messages m JOIN conversations c ON c.id = m.conversation_id"
+IS_INDEXED = OF_SOMEBODY + " JOIN <entries> e ON e.id = m.rowid"
+IS_DONE = "NOT EXISTS (SELECT 1 FROM recall_queue q WHERE q.id = m.rowid)"
+
+
+def missing(database: Database) -> Node:
+    """Messages that are neither indexed nor waiting."""
+    return written(
+        "SELECT m.rowid FROM <messages> LEFT JOIN <entries> e ON e.id = m.rowid"
+        " WHERE e.id IS NULL AND <done> ORDER BY m.rowid",
+        messages=OF_SOMEBODY,
+        done=IS_DONE,
+        entries=_entries(database),
+    )
+
+
+def surplus(database: Database) -> Node:
+    """Entries of what is no message any more."""
+    return written(
+        "SELECT e.id FROM <entries> e LEFT JOIN messages m ON m.rowid = e.id WHERE m.rowid IS NULL ORDER BY e.id",
+        entries=_entries(database),
+    )
+
+
+def elsewhere(database: Database) -> Node:
+    """Messages whose first term does not begin with the number of their chat."""
+    first = "e.terms[1]" if database.is_postgres else "nullif(e.c0, '')"
+    number = (
+        "CAST(split_part(<first>, '_', 1) AS bigint)" if database.is_postgres else "CAST(<first> AS integer)"
+    )
+    return written(
+        "SELECT m.rowid FROM <messages> LEFT JOIN recall_chats h ON h.sender_id = c.sender_id"
+        " AND h.channel = c.channel AND h.group_target = coalesce(c.group_target, '')"
+        " WHERE <first> IS NOT NULL AND <done> AND (h.id IS NULL OR h.id <> <number>) ORDER BY m.rowid",
+        messages=IS_INDEXED,
+        done=IS_DONE,
+        number=number,
+        entries=_entries(database),
+        first=first,
+    )
+
+
+def sample(database: Database) -> Node:
+    """Some messages, at random, and the terms they are indexed by."""
+    return written(
+        "SELECT m.content, m.metadata_json, <terms> FROM <messages> WHERE <done>"
+        " AND m.rowid IN (SELECT rowid FROM messages ORDER BY random() LIMIT {limit})",
+        messages=IS_INDEXED,
+        done=IS_DONE,
+        entries=_entries(database),
+        terms="e.terms" if database.is_postgres else "e.c0",
+    )
+
+
+def queue(_: Database) -> Node:
+    return Q.insert({Q.id: Given("row")}).on_conflict_ignore()
+
+
+def leave(database: Database) -> Node:
+    """Takes an entry out, unless there is such a message by now."""
+    row = "id" if database.is_postgres else "rowid"
+    return written(
+        "DELETE FROM recall WHERE <row> = {row} AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.rowid = {row})",
+        row=row,
+    )
 
 
 def forget_chats(_: Database) -> Node:
@@ -78,28 +171,47 @@ OF_PROJECT = (
 )
 
 
-def holding(database: Database, of_project: bool) -> Node:
-    """The newest messages that hold any of the terms. A server must not walk everybody's for that order."""
-    if database.is_postgres:
-        return written(
-            "WITH found AS MATERIALIZED (SELECT id FROM recall WHERE terms && {terms}::text[])"
-            " SELECT id FROM found <project> ORDER BY id DESC LIMIT {limit}",
-            project="WHERE " + OF_PROJECT.replace("<row>", "found.id") if of_project else "",
-        )
+def holding(_: Database, of_project: bool) -> Node:
+    """For each of the searches the newest messages that it finds, in one JSON list: quicker than rows. SQLite only."""
     return written(
-        "SELECT rowid FROM recall WHERE recall MATCH {terms} <project> ORDER BY rowid DESC LIMIT {limit}",
+        "SELECT (SELECT json_group_array(found) FROM (SELECT rowid AS found FROM recall"
+        " WHERE recall MATCH s.value <project> ORDER BY rowid DESC LIMIT {limit}))"
+        " FROM json_each({searches}) AS s ORDER BY s.key",
         project="AND " + OF_PROJECT.replace("<row>", "recall.rowid") if of_project else "",
     )
 
 
-def spread(database: Database) -> Node:
-    """How many messages hold each of the terms, where any does."""
+def held(_: Database, of_project: bool) -> Node:
+    """For each of the terms how many messages hold it, and the newest; a server's, which reads them all to count.
+
+    It must not walk everybody's for that order.
+    """
+    return written(
+        "SELECT t.term, f.count, f.newest FROM unnest({terms}::text[]) AS t(term) CROSS JOIN LATERAL"
+        " (WITH found AS MATERIALIZED (SELECT id FROM recall WHERE terms && ARRAY[t.term])"
+        " SELECT (SELECT count(*) FROM found) AS count, (SELECT json_agg(n.id) FROM"
+        " (SELECT id FROM found <project> ORDER BY id DESC LIMIT {limit}) AS n) AS newest) AS f"
+        " WHERE f.count > 0",
+        project="WHERE " + OF_PROJECT.replace("<row>", "found.id") if of_project else "",
+    )
+
+
+def spread(_: Database) -> Node:
+    """How many messages hold each of the terms, where any does; SQLite only."""
+    return written("SELECT term, doc FROM recall_terms WHERE term IN (SELECT value FROM json_each({terms}))")
+
+
+def present(database: Database) -> Node:
+    """Those of the terms that any message holds."""
     if database.is_postgres:
         return written(
-            "SELECT t.term, count(*) FROM unnest({terms}::text[]) AS t(term)"
-            " JOIN recall ON recall.terms && ARRAY[t.term] GROUP BY t.term"
+            "SELECT t.term FROM unnest({terms}::text[]) AS t(term)"
+            " WHERE EXISTS (SELECT 1 FROM recall WHERE recall.terms && ARRAY[t.term])"
         )
-    return written("SELECT term, doc FROM recall_terms WHERE term IN (SELECT value FROM json_each({terms}))")
+    return written(
+        "SELECT t.value FROM json_each({terms}) AS t"
+        " WHERE EXISTS (SELECT 1 FROM recall WHERE recall MATCH '\"' || t.value || '\"')"
+    )
 
 
 def alike(_: Database) -> Node:
@@ -114,8 +226,18 @@ def of_conversation(_: Database) -> Node:
     )
 
 
+def said_between(_: Database, filters: tuple[str, ...]) -> Node:
+    """A sender's messages of that time, the first first."""
+    found = M.select(SQL("t1.rowid")).join(C).where(C.sender_id == Given("sender_id"))
+    for name in filters:
+        found = found.where(getattr(C, name) == Given(name))
+    span = (M.timestamp >= Given("since")) & (M.timestamp < Given("until"))
+    lasted = C.last_activity >= Given("since")
+    return found.where(span, lasted).order_by(M.timestamp, SQL("t1.rowid")).limit(Given("limit"))
+
+
 BESIDE = (
-    "SELECT p.rowid, p.timestamp FROM messages p WHERE p.conversation_id = m.conversation_id"
+    "SELECT <columns> FROM messages p WHERE p.conversation_id = m.conversation_id"
     " AND (p.timestamp, p.rowid) <side> (m.timestamp, m.rowid)"
     " ORDER BY p.timestamp <order>, p.rowid <order> LIMIT {reach}"
 )
@@ -123,23 +245,33 @@ BEFORE = BESIDE.replace("<side>", "<=").replace("<order>", "DESC")
 AFTER = BESIDE.replace("<side>", ">").replace("<order>", "ASC")
 
 
-def around(database: Database) -> Node:
-    """Each of the rows with those that came before and after it in its conversation."""
+LINE = (
+    f"n.rowid, n.conversation_id, n.role, substr(n.content, 1, {LONGEST}), n.timestamp, n.metadata_json"
+    " FROM <from> WHERE c.sender_id = {sender_id} <group>"
+)
+OF_GROUP = "AND c.group_target = {group}"
+
+
+def around(database: Database, grouped: bool) -> Node:
+    """Each of the rows with the lines before and after it in its conversation.
+
+    Of the sender, and the group, whatever the index may say. Cross joins keep SQLite to that order.
+    """
     if database.is_postgres:
-        return written(
-            "SELECT m.rowid, n.rowid, n.timestamp FROM unnest({rows}::bigint[]) AS s(value)"
-            " JOIN messages m ON m.rowid = s.value"
-            " CROSS JOIN LATERAL ((<before>) UNION ALL (<after>)) AS n",
-            before=BEFORE,
-            after=AFTER,
+        source = (
+            "unnest({rows}::bigint[]) AS s(value) JOIN messages m ON m.rowid = s.value"
+            " JOIN conversations c ON c.id = m.conversation_id"
+            " CROSS JOIN LATERAL ((<before>) UNION ALL (<after>)) AS n"
         )
-    return written(
-        "SELECT m.rowid, n.rowid, n.timestamp FROM json_each({rows}) AS s JOIN messages m ON m.rowid = s.value"
-        " JOIN messages n ON n.rowid IN"
-        " (SELECT rowid FROM (<before>) UNION ALL SELECT rowid FROM (<after>))",
-        before=BEFORE,
-        after=AFTER,
-    )
+    else:
+        source = (
+            "json_each({rows}) AS s CROSS JOIN messages m ON m.rowid = s.value"
+            " CROSS JOIN conversations c ON c.id = m.conversation_id CROSS JOIN messages n ON n.rowid IN"
+            " (SELECT rowid FROM (<before>) UNION ALL SELECT rowid FROM (<after>))"
+        )
+    pieces = {"from": source, "before": BEFORE, "after": AFTER, "group": OF_GROUP if grouped else ""}
+    columns = "p.*" if database.is_postgres else "p.rowid"
+    return written("SELECT m.rowid, " + LINE, **pieces, columns=columns)
 
 
 def _among(database: Database) -> str:
@@ -147,15 +279,11 @@ def _among(database: Database) -> str:
 
 
 def lines(database: Database, grouped: bool) -> Node:
-    """Of the sender, and the group, whatever the index may say. A cross join keeps SQLite to that order."""
-    return written(
-        "SELECT m.rowid, m.conversation_id, m.role, substr(m.content, 1, <longest>), m.timestamp, m.metadata_json"
-        " FROM messages m CROSS JOIN conversations c"
-        " WHERE m.rowid <among> AND c.id = m.conversation_id AND c.sender_id = {sender_id} <group>",
-        longest=str(LONGEST),
-        among=_among(database),
-        group="AND c.group_target = {group}" if grouped else "",
-    )
+    """Of the sender, and the group."""
+    source = "messages n CROSS JOIN conversations c"
+    own = " AND n.rowid <among> AND c.id = n.conversation_id"
+    group = OF_GROUP if grouped else ""
+    return written("SELECT " + LINE + own, **{"from": source, "group": group, "among": _among(database)})
 
 
 def texts(database: Database) -> Node:

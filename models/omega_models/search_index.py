@@ -28,27 +28,27 @@ TERMS = """SELECT doc, group_concat(term, ' ') FROM
     GROUP BY doc"""
 
 
-def is_there(connection: sqlite3.Connection) -> bool:
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts_docsize'").fetchone()
+def is_there(connection: sqlite3.Connection, index: str = INDEX) -> bool:
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{index}_data",)).fetchone()
     return found is not None
 
 
-def check(connection: sqlite3.Connection) -> None:
+def check(connection: sqlite3.Connection, index: str = INDEX) -> None:
     """SQLite's own check, as a writer that writes nothing. Raises `sqlite3.DatabaseError`."""
-    if not is_there(connection):
+    if not is_there(connection, index):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute("INSERT INTO messages_fts (messages_fts) VALUES ('integrity-check')")
+        connection.execute(f"INSERT INTO {index} ({index}) VALUES ('integrity-check')")  # noqa: S608
     except sqlite3.DatabaseError as error:
-        raise sqlite3.DatabaseError(f"the search index {INDEX}: {error}") from error
+        raise sqlite3.DatabaseError(f"the search index {index}: {error}") from error
     finally:
         connection.execute("ROLLBACK")
 
 
-def is_quick(connection: sqlite3.Connection) -> bool:
+def is_quick(connection: sqlite3.Connection, index: str = INDEX) -> bool:
     """Whether `check` would hold writers up for no longer than they are ready to wait."""
-    query = f"SELECT count(*) FROM (SELECT 1 FROM messages_fts_data LIMIT {MOST_BLOCKS + 1})"  # noqa: S608
+    query = f"SELECT count(*) FROM (SELECT 1 FROM {index}_data LIMIT {MOST_BLOCKS + 1})"  # noqa: S608
     return int(connection.execute(query).fetchone()[0]) <= MOST_BLOCKS
 
 

@@ -7,6 +7,7 @@ from omega_models import upgrade
 from omega_models.database import Database
 from omega_models.opening import POSTGRES, connect, sqlite_path
 from omega_worker.channels.console import visible
+from omega_worker.commands.indexing import index
 from omega_worker.commands.opening import settings_of
 
 
@@ -20,6 +21,7 @@ def migrate(arguments: Namespace) -> None:
             _say(*upgrade.plan(database).lines())
         else:
             _say(*_summary(database, upgrade.prepare(database, progress=_say)))
+            index(database)
 
 
 def _summary(database: Database, report: upgrade.UpgradeReport) -> list[str]:

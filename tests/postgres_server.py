@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,9 +55,63 @@ def wheel_folders() -> list[Path]:
     return sorted(Path(spec.origin).parent.glob("pginstall*/bin"), reverse=True)
 
 
+class Server:
+    """A server of the tests' own: its URL, and what may happen to it."""
+
+    def __init__(self, folder: Path, binaries: Path, owner: pwd.struct_passwd | None) -> None:
+        self.folder, self.owner = folder, owner
+        self.socket = folder / ".s.PGSQL.5432"
+        self.url = f"postgresql://omega@/postgres?host={quote(str(folder), safe='')}&port=5432"
+        self._control = (
+            binaries / "pg_ctl",
+            "--pgdata",
+            folder / "data",
+            "--wait",
+            "--log",
+            folder / "server.log",
+        )
+
+    def start(self) -> None:
+        run(self.owner, self.folder, *self._control, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """As a crash would; what was committed is still there after `start`. `fast` ends it in good order."""
+        run(self.owner, self.folder, *self._control, f"--mode={mode}", "stop")
+
+    def require_password(self, user: str, password: str) -> None:
+        """From now on, of everybody."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(password))
+            )
+            (self.folder / "data" / "pg_hba.conf").write_text("local all all scram-sha-256\n")
+            connection.execute("SELECT pg_reload_conf()")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Every process of it stands still: connections stay open, and nobody answers."""
+        main = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        found = subprocess.run(("pgrep", "-P", str(main)), capture_output=True, text=True, check=True).stdout
+        everybody = [main, *map(int, found.split())]
+        for each in everybody:
+            os.kill(each, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in everybody:
+                os.kill(each, signal.SIGCONT)
+
+
 @contextmanager
 def running_server(binaries: Path) -> Iterator[str]:
     """A new server's URL, for as long as the block lasts."""
+    with own_server(binaries) as server:
+        yield server.url
+
+
+@contextmanager
+def own_server(binaries: Path) -> Iterator[Server]:
+    """A new server, for as long as the block lasts."""
     owner = unprivileged_user()
     folder = Path(tempfile.mkdtemp(prefix="omega-postgres-", dir="/tmp" if owner else None))
     try:
@@ -67,12 +122,12 @@ def running_server(binaries: Path) -> Iterator[str]:
         run(owner, folder, binaries / "initdb", "--pgdata", data, *access)
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.write(SETTINGS.format(folder=folder))
-        control = (binaries / "pg_ctl", "--pgdata", data, "--wait", "--log", folder / "server.log")
-        run(owner, folder, *control, "start")
+        server = Server(folder, binaries, owner)
+        server.start()
         try:
-            yield f"postgresql://omega@/postgres?host={quote(str(folder), safe='')}&port=5432"
+            yield server
         finally:
-            run(owner, folder, *control, "--mode=immediate", "stop")
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -117,13 +172,45 @@ def new_database(server_url: str) -> Iterator[str]:
         administer(server_url, "DROP DATABASE {} WITH (FORCE)", name)
 
 
-def empty(url: str) -> None:
-    """Leaves the tables of a memory without rows; a database that holds none yet as it is."""
-    with psycopg.connect(url, autocommit=True) as connection:
+class Emptying:
+    """Takes the rows out of a memory's tables, of those that hold any; costs a millisecond or two."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
         found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        names = [sql.Identifier(name) for (name,) in found if name != "_migrations"]
-        if names:
-            connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(names)))
+        self._names = [name for (name,) in found if name != "_migrations"]
+        looks = [
+            sql.SQL("SELECT {} WHERE EXISTS (SELECT 1 FROM {})").format(
+                sql.Literal(name), sql.Identifier(name)
+            )
+            for name in self._names
+        ]
+        self._look = sql.SQL(" UNION ALL ").join(looks)
+        ((self._is_superuser,),) = connection.execute(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+        ).fetchall()
+
+    def __call__(self) -> None:
+        full = [sql.Identifier(name) for (name,) in self._connection.execute(self._look)]
+        if not full:
+            return
+        if not self._is_superuser:
+            self._connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(full)))
+            return
+        with self._connection.transaction():
+            self._connection.execute(
+                "SET LOCAL session_replication_role = replica"
+            )  # no triggers, no references
+            for name in full:
+                self._connection.execute(sql.SQL("DELETE FROM {}").format(name))
+
+
+@contextmanager
+def emptying(url: str) -> Iterator[Emptying]:
+    """For a database that has its tables."""
+    options = "-c lock_timeout=20s"  # somebody's thread may still be ending
+    with psycopg.connect(url, autocommit=True, options=options) as connection:
+        yield Emptying(connection)
 
 
 def administer(server_url: str, statement: str, name: str) -> None:

@@ -5,14 +5,24 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
 from fault_channels import add, eventually, outcome
 from fault_children import START, Family
+from postgres_server import administer
 
-from omega_models import AmbiguousTaskId, Store, StoreBusy, StoreError, StoreUnavailable, TooManyTasks
-from omega_models import postgres_server as server
+from omega_models import (
+    AmbiguousTaskId,
+    Store,
+    StoreBusy,
+    StoreError,
+    StoreUnavailable,
+    TooManyTasks,
+    server_connection,
+)
 from omega_models.presence import beat, leave, live_workers, release_lease, take_lease, unserved
 from omega_models.settling import Settlement, settle_many
 from omega_models.tables import MODELS
@@ -29,16 +39,9 @@ def clock() -> FakeClock:
     return FakeClock(START)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "memory.db")
-    return str(request.getfixturevalue("postgres_database"))
-
-
 @pytest.fixture
-def store(url: str, clock: FakeClock) -> Iterator[Store]:
-    with Store(url, clock=clock, durability="normal", max_pending_tasks=TASKS) as store:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock, durability="normal", max_pending_tasks=TASKS) as store:
         yield store
 
 
@@ -91,6 +94,27 @@ def test_opened_by_several_at_once(postgres_database: str) -> None:
     assert failures == []
 
 
+@pytest.mark.postgres
+def test_facts_come_in_the_order_of_a_file_whatever_the_language_of_the_database(postgres_url: str) -> None:
+    name = f"omega_test_{uuid4().hex}"
+    try:
+        administer(
+            postgres_url, "CREATE DATABASE {} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'", name
+        )
+    except psycopg.Error:
+        pytest.skip("the server knows no languages of ICU")
+    try:
+        with Store(urlsplit(postgres_url)._replace(path=f"/{name}").geturl()) as store:
+            for key in ("Zeta", "a_b", "a-b", "zeta", "ärger"):
+                store.store_fact("me", key, key)
+                store.store_fact(key, "name", key)
+            assert [fact.key for fact in store.get_facts("me")] == ["Zeta", "a-b", "a_b", "zeta", "ärger"]
+            owners = [fact.sender_id for fact in store.get_all_facts_by_key("name")]
+            assert owners == ["Zeta", "a-b", "a_b", "zeta", "ärger"]
+    finally:
+        administer(postgres_url, "DROP DATABASE {} WITH (FORCE)", name)
+
+
 # Task calls
 
 
@@ -124,8 +148,8 @@ def test_ambiguous_prefix(store: Store) -> None:
     assert len(store.list_tasks()) == 20
 
 
-def test_too_many(url: str, clock: FakeClock) -> None:
-    with Store(url, clock=clock, max_pending_tasks=2) as store:
+def test_too_many(memory_url: str, clock: FakeClock) -> None:
+    with Store(memory_url, clock=clock, max_pending_tasks=2) as store:
         add(store, "one", "a", "b")
         with pytest.raises(TooManyTasks):
             add(store, "one", "c")
@@ -207,6 +231,16 @@ def test_claiming_and_settling(store: Store, clock: FakeClock) -> None:
     task = store.get_task(repeated, "s")
     assert task is not None
     assert task.due_at == START + timedelta(days=1)
+
+
+def test_what_is_due_in_one_second_comes_in_the_order_it_was_written(store: Store, clock: FakeClock) -> None:
+    with store.database.writing():
+        tasks = [store.create_task("one", "s", "t", f"step {n}", START, dedupe="off") for n in range(40)]
+    for task in reversed(tasks[::3]):
+        store.update_task(task, "s", description="a step that was put in other words")
+    clock.advance(seconds=1)
+    assert [each.id for each in store.get_due_tasks()] == tasks
+    assert [each.id for each in store.claim_due_tasks("worker", 40)] == tasks
 
 
 def test_presence_and_leases(store: Store, clock: FakeClock) -> None:
@@ -349,35 +383,9 @@ def test_same_task_added_by_two_at_once(postgres_database: str) -> None:
         assert len(set(found)) == 1
 
 
-def end_connections(url: str) -> None:
-    """As a restarted server or an administrator would."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-
-
-@pytest.mark.postgres
-def test_connections_that_were_ended_are_replaced(postgres_database: str) -> None:
-    with Store(postgres_database, clock=FakeClock(START)) as store:
-        (task_id,) = add(store, "one", "t")
-        end_connections(postgres_database)
-        with pytest.raises(StoreUnavailable, match="cannot be reached"):
-            store.claim_due_tasks("w", 1)
-        (claimed,) = store.claim_due_tasks("w", 1)
-        with pytest.raises(StoreUnavailable), store.database.writing():
-            store.settle(claimed.token, "delivered")
-            end_connections(postgres_database)
-            store.get_due_tasks()
-        assert outcome(store, task_id) == ("claimed", 1)
-        assert store.settle(claimed.token, "delivered")
-        assert outcome(store, task_id) == ("delivered", 1)
-
-
 @pytest.mark.postgres
 def test_lock_that_somebody_keeps(postgres_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LOCK_MS", 100)
+    monkeypatch.setattr(server_connection, "LOCK_MS", 100)
     with Store(postgres_database, clock=FakeClock(START)) as store:
         (task_id,) = add(store, "one", "t")
         (claimed,) = store.claim_due_tasks("w", 1)

@@ -81,6 +81,7 @@ class Desk:
     claiming: bool = True
     remember: Callable[[Sequence[Claim]], None] = lambda _: None
     calm_until: datetime | None = None  # after the clock was set nothing is claimed for a moment
+    out_of_time: bool = False  # the clock is far from the server's, and others' leases cannot be judged by it
 
     def holds(self, token: str) -> bool:
         """Whether the claim's lease still runs; a process that was stopped for long finds out here."""
@@ -134,7 +135,7 @@ def _take_all(outbox: deque[Finished]) -> list[Finished]:
 
 def _write(desk: Desk, finished: list[Finished]) -> tuple[list[bool], list[tuple[Lane, list[Claim]]]]:
     """Settles and claims in one transaction; peeks first, so that nothing due means no write lock."""
-    may = desk.claiming and not desk.calm(desk.store.clock())
+    may = desk.claiming and not desk.out_of_time and not desk.calm(desk.store.clock())
     due = may and bool(desk.store.get_due_tasks(limit=1))
     lanes = [(lane, room) for lane in desk.lanes.values() if (room := lane.room()) > 0] if due else []
     if not finished and not lanes:
@@ -245,7 +246,7 @@ def _wake(desk: Desk) -> datetime | None:
     """When the next row wants attention or a lease wants extending."""
     leases = min(desk.leases.values(), default=None)
     calm = desk.calm(desk.store.clock())
-    ahead = [calm or next_due(desk.store)] if desk.claiming else []
+    ahead = [calm or next_due(desk.store)] if desk.claiming and not desk.out_of_time else []
     if leases is not None:
         ahead.append(leases - desk.rules.lease / 2)
     return min((moment for moment in ahead if moment is not None), default=None)

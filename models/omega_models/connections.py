@@ -16,6 +16,21 @@ class InUse(Protocol):
     ) -> Any: ...
 
 
+class Lines(Protocol):
+    """What a database's handle asks of its connections."""
+
+    @property
+    def in_use(self) -> InUse: ...
+
+    def is_passing(self) -> bool:
+        """Whether this thread's connection is worth a new one, before it begins something."""
+        ...
+
+    def close_all(self) -> None:
+        """Closes each once its thread is not using it."""
+        ...
+
+
 class _OwnLock(threading.local):
     """A lock of each thread's own."""
 

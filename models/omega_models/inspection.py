@@ -12,6 +12,10 @@ from omega_models.errors import StoreUnavailable
 log = logging.getLogger("omega_models")
 
 CONVERSATION_COLUMNS = {"id", "channel", "sender_id", "started_at", "updated_at"}
+# Read as rows: what the server remembers of names, it looks up again only where a table is locked.
+TRACKED = (
+    "SELECT 1 FROM pg_tables WHERE tablename = '_migrations' AND schemaname = ANY(current_schemas(false))"
+)
 
 
 class Found(NamedTuple):
@@ -40,7 +44,7 @@ def pending(connection: sqlite3.Connection, found: Found) -> list[Step]:
 
 def recorded_on_server(database: Database) -> tuple[str, ...]:
     """The steps a server's database records; none where it is new. Refuses a newer one."""
-    if database.sql_rows("SELECT to_regclass('_migrations')")[0][0] is None:
+    if not database.sql_rows(TRACKED):
         return ()
     names = tuple(str(name) for (name,) in database.sql_rows("SELECT name FROM _migrations"))
     _refuse_newer(names, database.where)

@@ -6,20 +6,23 @@ from omega_models.errors import StoreUnavailable
 from omega_models.place import place_of
 
 POSTGRES = ("postgresql://", "postgres://")
+MOST_CONNECTIONS = 10  # that a Store asks a server for
 SQLITE = "sqlite:///"
 MEMORY = (":memory:", "sqlite://", "sqlite:///:memory:", "sqlite://:memory:")
 
 
-def open_database(url: str, durability: str, file_mode: int | None) -> Database:
+def open_database(
+    url: str, durability: str, file_mode: int | None, max_connections: int = MOST_CONNECTIONS
+) -> Database:
     """Opens, creates or upgrades what `url` names; raises the `StoreError` that says what to do."""
-    database = connect(url, durability, file_mode)
+    database = connect(url, durability, file_mode, max_connections)
     try:
         upgrade.prepare(database)
         database.place = None if database.is_postgres else place_of(database.where)
     except BaseException:
         database.close()
         raise
-    database.again = lambda: open_database(url, durability, file_mode)
+    database.again = lambda: open_database(url, durability, file_mode, max_connections)
     return database
 
 
@@ -40,12 +43,17 @@ def sqlite_path(url: str) -> str:
     return path
 
 
-def connect(url: str, durability: str = "full", file_mode: int | None = None) -> Database:
-    """A handle on what `url` names, its schema left as it is."""
+def connect(
+    url: str,
+    durability: str = "full",
+    file_mode: int | None = None,
+    max_connections: int = MOST_CONNECTIONS,
+) -> Database:
+    """A handle on what `url` names, its schema left as it is. `max_connections` is for servers."""
     if url.startswith(POSTGRES):
         from omega_models.postgres_server import open_server
 
-        return open_server(url, durability=durability)
+        return open_server(url, durability=durability, max_connections=max_connections)
     from omega_models.sqlite_file import open_file
 
     return open_file(sqlite_path(url), durability=durability, file_mode=file_mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omega_migrations import STEPS, Step, apply
-from omega_models import inspection, safety_copy, schema
+from omega_models import inspection, safety_copy, schema, server_schema
 from omega_models.database import Database
 from omega_models.errors import MigrationFailed
 from omega_models.inspection import Found
@@ -25,7 +25,6 @@ log = logging.getLogger("omega_models")
 Progress = Callable[[str], None]
 
 WAIT_SECONDS = 60.0  # for another process that is upgrading a big file
-SERVER_LOCK = 0x6F6D656761  # "omega"
 
 
 class UpgradeReport(NamedTuple):
@@ -183,16 +182,5 @@ def _failure(attempt: Attempt, error: Exception) -> str:
 
 
 def _prepare_server(database: Database, now: datetime) -> UpgradeReport:
-    """A server's database begins with the present schema; there are no older ones yet."""
-    if inspection.recorded_on_server(database):
-        return UpgradeReport()
-    with database.writing():
-        database.sql_rows("SELECT pg_advisory_xact_lock(%s)", [SERVER_LOCK])
-        if inspection.recorded_on_server(database):
-            return UpgradeReport()
-        schema.create(database)
-        for step in STEPS:
-            database.sql(
-                "INSERT INTO _migrations (name, applied_at) VALUES (%s, %s)", [step.name, _text(now)]
-            )
-    return UpgradeReport(created=True, applied=tuple(step.name for step in STEPS))
+    is_new, steps = server_schema.bring_up(database, _text(now))
+    return UpgradeReport(created=is_new, applied=tuple(step.name for step in steps))

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from omega_models import inspection, safety_copy
+from omega_migrations import STEPS
+from omega_models import inspection, safety_copy, server_schema
 from omega_models.database import Database
+from omega_models.diagnosis import counted
 from omega_models.errors import StoreUnavailable
 from omega_models.safety_copy import megabytes
 from omega_models.sqlite_file import MEMORY, reading, translate
 from omega_models.times import system_clock
+
+BACK_UP_FIRST = "all in one transaction; no copy is made: back up the server with its own tools first"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class UpgradePlan:
     copy: Path | None = None
     needed: int = 0
     free: int = 0
+    on_server: bool = False
 
     @property
     def fits(self) -> bool:
@@ -34,12 +39,15 @@ class UpgradePlan:
 
     def lines(self) -> list[str]:
         if self.is_new:
-            return [f"{self.where}: would be created"]
+            return [f"{self.where}: would {'get its tables' if self.on_server else 'be created'}"]
         if not self.steps:
             return [f"{self.where}: up to date"]
+        steps = [f"  {name}: {says}" for name, says in self.steps]
+        if self.on_server:
+            return [f"{self.where}: {counted(len(steps), 'step')} pending", *steps, f"  {BACK_UP_FIRST}"]
         return [
             f"{self.where} ({megabytes(self.size)}): {len(self.steps)} steps pending",
-            *(f"  {name}: {says}" for name, says in self.steps),
+            *steps,
             *(f"  rows in {table}: {count}" for table, count in self.rows.items()),
             f"  a copy would be made first: {self.copy}"
             if self.copy
@@ -55,7 +63,9 @@ class UpgradePlan:
 def plan(target: Database | Path | str, *, clock: Callable[[], datetime] = system_clock) -> UpgradePlan:
     """Reads only. `target` is a path, a `sqlite:///` URL or an open database; raises as opening would."""
     if isinstance(target, Database) and target.is_postgres:
-        return UpgradePlan(target.where, is_new=not inspection.recorded_on_server(target))
+        pending = server_schema.pending(target)
+        steps = tuple((step.name, step.says) for step in pending)
+        return UpgradePlan(target.where, is_new=len(pending) == len(STEPS), steps=steps, on_server=True)
     where = target.where if isinstance(target, Database) else str(target).removeprefix("sqlite:///")
     if where == MEMORY:
         return UpgradePlan(where, is_new=not isinstance(target, Database))

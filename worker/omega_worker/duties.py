@@ -50,6 +50,7 @@ class Delivering(Protocol):
     def expire(self) -> float | None: ...
     def ring(self) -> None: ...
     def look_at_clock(self) -> None: ...
+    def compare_clocks(self) -> None: ...
     def look_at_file(self) -> None: ...
     def close_idle(self) -> int: ...
     def run_alerts(self) -> int: ...
@@ -60,7 +61,7 @@ class Duties:
 
     def __init__(self, worker: Delivering) -> None:
         self._worker = worker
-        self._watch = worker.store.database.watch()
+        self._watch = worker.store.database.watch(worker.served())
         self._kept = True
         self._unserved: dict[tuple[str, str], Unserved] = {}
 
@@ -97,7 +98,7 @@ class Duties:
 
     def watch_anew(self) -> None:
         """The worker goes on with another file."""
-        old, self._watch = self._watch, self._worker.store.database.watch()
+        old, self._watch = self._watch, self._worker.store.database.watch(self._worker.served())
         if old is not None:
             old.close()
 
@@ -144,13 +145,27 @@ class Duties:
     def _look(self, pause: Callable[[float], bool]) -> timedelta:
         """The watch: another process has written, so what is due may have changed; or the clock was set."""
         until = time.monotonic() + WATCH_FOR.total_seconds()
-        every = WATCH_EVERY if self._watch else LOOK_EVERY
-        while time.monotonic() < until and pause(every.total_seconds()):
+        while time.monotonic() < until and pause(self._until_next_look()):
             if self._has_changed():
                 self._worker.ring()
+            self._say_hampered()
             self._worker.look_at_clock()
             self._worker.vitals.say(timetable.WATCH, None)
         return timetable.AT_ONCE
+
+    def _until_next_look(self) -> float:
+        if self._watch is None:
+            return LOOK_EVERY.total_seconds()
+        return WATCH_EVERY.total_seconds() if self._watch.every is None else self._watch.every
+
+    def _say_hampered(self) -> None:
+        """Once when a look-out gets worse, and again when it is as it should be."""
+        vitals, trouble = self._worker.vitals, self._watch.trouble if self._watch else None
+        was, vitals.hampered = vitals.hampered, trouble
+        if trouble and not was:
+            narrate.hard_of_hearing(trouble)
+        elif was and not trouble:
+            narrate.hears_again()
 
     def _has_changed(self) -> bool:
         was, self._kept = self._kept, is_kept(self._worker.store)
@@ -163,8 +178,9 @@ class Duties:
         self._worker.close_idle()
 
     def _be_present(self) -> timedelta | None:
-        """The heartbeat, and a look for due tasks that nobody serves."""
+        """The heartbeat, a look at the server's clock, and one for due tasks that nobody serves."""
         worker = self._worker
+        worker.compare_clocks()
         judged = "deliver" not in worker.settings.duties  # else by its rounds of delivering
         with worker.vitals.round() if judged else nullcontext():
             if judged:

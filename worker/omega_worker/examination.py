@@ -1,11 +1,20 @@
 """What `omega-worker doctor` looks at, and how it repairs: the file first, then what stands in it."""
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from omega_models import Store, StoreError, inspection, oddities, soundness, surroundings
+from omega_models import (
+    Store,
+    StoreError,
+    inspection,
+    oddities,
+    recall_soundness,
+    server_findings,
+    soundness,
+    surroundings,
+)
 from omega_models.diagnosis import NOTE, OK, PROBLEM, Finding, counted
 from omega_models.opening import POSTGRES, sqlite_path
 from omega_models.overview import wal_bytes
@@ -49,7 +58,10 @@ def _repair(settings: Settings, found: list[Finding]) -> list[str]:
 def _look(settings: Settings, now: datetime) -> list[Finding]:
     if settings.database_url.startswith(POSTGRES):
         with open_existing(settings) as store:
-            return [Finding("database", OK, store.database.where), *oddities.examine(store)]
+            lease = timedelta(seconds=settings.lease_seconds)
+            around = server_findings.examine(store.database, lease)
+            said = [Finding("database", OK, store.database.where), *around]
+            return [*said, *recall_soundness.examine(store), *oddities.examine(store)]
     file = _file(settings)
     try:
         found = _in_file(file)
@@ -84,7 +96,8 @@ def _in_file(file: Path) -> list[Finding]:
 def _in_rows(settings: Settings) -> list[Finding]:
     try:
         with open_existing(settings) as store:
-            return [*soundness.search_structure(store), *oddities.examine(store), _log(store)]
+            indexes = [*soundness.search_structure(store), *recall_soundness.examine(store)]
+            return [*indexes, *oddities.examine(store), _log(store)]
     except StoreError as error:
         return [Finding("database", PROBLEM, str(error))]
 

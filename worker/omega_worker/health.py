@@ -98,7 +98,7 @@ def oldest_overdue(vitals: Vitals, now: datetime) -> timedelta:
 def warnings(vitals: Vitals) -> list[str]:
     """What this worker cannot mend, and no restart of it would."""
     unserved = vitals.backlog.unserved if vitals.backlog else ()
-    return [
+    return ([vitals.hampered] if vitals.hampered else []) + [
         f"{each.count} due {each.task_type}(s) wait for channel {each.channel!r}, which no live worker serves"
         for each in unserved
     ]

@@ -126,6 +126,22 @@ def served_again(channel: str, task_type: str) -> None:
     logger.info("served again: channel {!r} for {} tasks", channel, task_type)
 
 
+def hard_of_hearing(why: str) -> None:
+    logger.warning("other programs' tasks are looked for once a second: {}", why)
+
+
+def hears_again() -> None:
+    logger.info("the server tells of other programs' tasks again")
+
+
+def clock_wrong(why: str) -> None:
+    logger.critical("nothing is claimed: {}", why)
+
+
+def clock_right_again() -> None:
+    logger.info("this machine's clock agrees with the server's again; what is due is claimed")
+
+
 def listener_failed(error: BaseException) -> None:
     logger.opt(exception=error).error("a listener failed: {}", type(error).__name__)
 
@@ -149,13 +165,17 @@ def not_reloaded(lines: Iterable[str]) -> None:
 
 
 def maintained(done: Maintained) -> None:
-    deleted = (done.ledger, done.audit, done.workers, done.leases)
+    deleted = (done.ledger, done.audit, done.conversations, done.outcomes, done.workers, done.leases)
     logger.log(
         "INFO" if any(deleted) else "DEBUG",
-        "maintained: deleted ledger={} audit={} workers={} leases={} wal={}",
+        "maintained: deleted ledger={} audit={} conversations={} outcomes={} workers={} leases={} wal={}",
         *deleted,
         "emptied" if done.log_emptied else "still read",
     )
+    if done.erased is not None:
+        logger.info(
+            "erased what was forgotten: {}", "done" if done.erased else "the file is in use, tried again"
+        )
 
 
 def backed_up(done: BackedUp) -> None:

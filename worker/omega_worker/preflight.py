@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from omega_models import StoreError, backup, oddities, surroundings, upgrade
+from omega_models import StoreError, backup, oddities, server_findings, surroundings, upgrade
 from omega_models.diagnosis import NOTE, OK, PROBLEM, WARNING, Finding, counted
-from omega_models.opening import POSTGRES, sqlite_path
+from omega_models.opening import POSTGRES, connect, sqlite_path
 from omega_models.sqlite_file import MEMORY, reading
 from omega_models.upgrade import UpgradePlan
 from omega_worker.channels.registry import build_channels
@@ -153,7 +153,7 @@ def database(settings: Settings, now: datetime) -> list[Finding]:
     url = settings.database_url
     try:
         if url.startswith(POSTGRES):
-            return [*_server(settings), surroundings.clock(now, [])]
+            return list(_server(settings))
         path = sqlite_path(url)
         if path == MEMORY:
             said = "nothing is kept, for it is in memory only"
@@ -164,12 +164,9 @@ def database(settings: Settings, now: datetime) -> list[Finding]:
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
-    from omega_models.postgres_server import open_server
-
-    with closing(open_server(settings.database_url, durability=settings.durability)) as opened:
-        plan = upgrade.plan(opened)
-        said = "would get its tables" if plan.is_new else "up to date"
-        yield Finding("database", OK, f"{plan.where}: {said}")
+    with closing(connect(settings.database_url, settings.durability, max_connections=1)) as opened:
+        yield _planned(upgrade.plan(opened))
+        yield from server_findings.examine(opened, timedelta(seconds=settings.lease_seconds))
 
 
 def _file(file: Path, now: datetime) -> Iterator[Finding]:
@@ -193,11 +190,11 @@ def _file(file: Path, now: datetime) -> Iterator[Finding]:
 
 def _planned(plan: UpgradePlan) -> Finding:
     if plan.is_new:
-        return Finding("database", OK, f"{plan.where}: would be created")
+        return Finding("database", OK, plan.lines()[0])
     if not plan.steps:
         return Finding("database", OK, f"{plan.where}: up to date")
     said = f"{plan.where}: {counted(len(plan.steps), 'step')} would bring it up to date at the start"
-    if not plan.fits:
+    if not plan.fits and not plan.on_server:
         return Finding("database", PROBLEM, f"{said}, but the disk has no room for the copy made before")
     return Finding("database", NOTE, f"{said}; `omega-worker migrate --dry-run` shows them")
 

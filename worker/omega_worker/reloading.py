@@ -21,6 +21,8 @@ LIVE = frozenset(
         "backup_keep",
         "ledger_keep_days",
         "audit_keep_days",
+        "conversations_keep_days",
+        "outcomes_keep_days",
         "alert_to",
         "alert_in_a_row",
         "overdue_limit_seconds",

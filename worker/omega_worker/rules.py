@@ -45,7 +45,12 @@ def backup_rules(settings: Settings) -> backup.Rules | None:
 
 
 def keep_rules(settings: Settings) -> Keep:
-    return Keep(_days(settings.ledger_keep_days), _days(settings.audit_keep_days))
+    return Keep(
+        ledger=_days(settings.ledger_keep_days),
+        audit=_days(settings.audit_keep_days),
+        conversations=_days(settings.conversations_keep_days),
+        outcomes=_days(settings.outcomes_keep_days),
+    )
 
 
 def _days(count: int) -> timedelta | None:

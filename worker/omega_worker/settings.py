@@ -111,6 +111,9 @@ class Settings(BaseSettings):
         repr=False,
         description="Where the memory is kept: a path or a database URL.",
     )
+    database_connections: int = _number(
+        10, 1, 1000, "Most connections of one process to a PostgreSQL server; one more listens.", unit=""
+    )
     poll_interval_seconds: int = _number(60, 1, 3600, "Longest time between two looks for due tasks.")
     idle_check_seconds: int = _number(60, 1, 86_400, "Time between two looks for idle conversations.")
     conversation_timeout_minutes: int = _number(
@@ -189,6 +192,12 @@ class Settings(BaseSettings):
     )
     audit_keep_days: int = _number(
         0, 0, 36_500, "How long the audit log is kept; 0 keeps it for ever.", unit="days"
+    )
+    conversations_keep_days: int = _number(
+        0, 0, 36_500, "How long closed conversations are kept, messages and all; 0: for ever.", unit="days"
+    )
+    outcomes_keep_days: int = _number(
+        0, 0, 36_500, "How long outcomes are kept; 0 keeps them for ever.", unit="days"
     )
     health_host: str = Field(
         "127.0.0.1", min_length=1, description="Address on which /livez, /readyz and /metrics are served."

@@ -52,6 +52,7 @@ class Upheavals:
         self._changed = changed
         self._clock = ClockWatch()
         self._carrying = self._moved = False
+        self._wrong: str | None = None
 
     def look_at_clock(self, desk: Desk | None) -> None:
         """After a step forward nothing is claimed for a moment: other workers' leases only seem to be over."""
@@ -62,6 +63,18 @@ class Upheavals:
         if desk is not None and step > 0:
             desk.calm_until = desk.store.clock() + CALM
         self._changed()
+
+    def compare(self, desk: Desk | None, wrong: str | None, say: Callable[[str, str | None], object]) -> None:
+        """Takes note of what is wrong with this machine's clock beside the server's, and says it once."""
+        was, self._wrong = self._wrong, wrong
+        say("clock", wrong)
+        if desk is not None:
+            desk.out_of_time = bool(wrong)
+        if wrong and not was:
+            narrate.clock_wrong(wrong)
+        elif was and not wrong:
+            narrate.clock_right_again()
+            self._changed()
 
     def look_at_file(self, desk: Desk, lanes: Mapping[tuple[str, str], Lane]) -> bool:
         """True once the worker goes on with another file; raises `StoreUnavailable` while it cannot."""

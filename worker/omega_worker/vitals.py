@@ -28,6 +28,7 @@ class Vitals:
         self.completed: float | None = None
         self.trouble: str | None = None
         self.failing: dict[str, str] = {}  # what else goes wrong just now, and why
+        self.hampered: str | None = None  # what makes it slower, and no less right
         self.backlog: Backlog | None = None
         self.in_hand = 0
         self.surveyed: float | None = None

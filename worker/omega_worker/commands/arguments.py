@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, NamedTuple
 
+from omega_worker.commands.privacy import add_privacy
 from omega_worker.commands.service import add_install, add_status
 from omega_worker.commands.spans import parse_span
 from omega_worker.commands.upkeep import add_upkeep
@@ -73,7 +74,8 @@ examples:
 """
 MIGRATE = """\
 Opening a database does the same by itself; this says beforehand what would happen, and then what did.
-A copy of the file is made first, and either every step is applied or none.
+A copy of the file is made first, and either every step is applied or none. Then the messages that recall
+does not know yet are indexed, while other programs go on; broken off, the next run goes on with the rest.
 
 examples:
   omega-worker migrate --dry-run
@@ -133,7 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     _add_database(shared, argparse.SUPPRESS)
     commands = Commands(parser.add_subparsers(title="commands", metavar="COMMAND"), shared)
-    for add in (_run, _remind, _tasks, add_status, _migrate, add_upkeep, add_install, _demo):
+    for add in (_run, _remind, _tasks, add_status, _migrate, add_upkeep, add_privacy, add_install, _demo):
         add(commands)
     return parser
 

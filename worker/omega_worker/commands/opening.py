@@ -3,6 +3,7 @@
 from argparse import Namespace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from omega_models import Store
 from omega_models.finding import find
@@ -10,11 +11,29 @@ from omega_models.opening import POSTGRES, sqlite_path
 from omega_models.rows import TaskRow
 from omega_worker.channels.console import visible
 from omega_worker.commands.faults import Refused
-from omega_worker.settings import Settings, load_settings
+from omega_worker.settings import Settings, SettingsError, load_settings
+
+EXPOSED = (
+    "{}: a password there can be read by everybody on this machine; leave it out and name its file in PGPASSFILE, "
+    "or give the URL in OMEGA_DATABASE_URL or as a credential"
+)
 
 
 def settings_of(arguments: Namespace) -> Settings:
-    return load_settings(**({"database_url": arguments.database} if arguments.database else {}))
+    return load_settings(**named(arguments))
+
+
+def named(arguments: Namespace) -> dict[str, str]:
+    """The database of the command line, as a setting."""
+    url = arguments.database
+    return {"database_url": without_password(url, "--database")} if url else {}
+
+
+def without_password(url: str, argument: str) -> str:
+    """The URL of an argument. One with a password is refused, for everybody could read it."""
+    if url.startswith(POSTGRES) and (urlsplit(url).password or "password=" in url):
+        raise SettingsError([EXPOSED.format(argument)])
+    return url
 
 
 def open_store(settings: Settings) -> Store:
@@ -24,6 +43,7 @@ def open_store(settings: Settings) -> Store:
         conversation_timeout=timedelta(minutes=settings.conversation_timeout_minutes),
         default_timezone=settings.default_timezone,
         durability=settings.durability,
+        max_connections=settings.database_connections,
     )
 
 

@@ -18,7 +18,7 @@ examples:
   omega-worker check --json
 """
 DOCTOR = """\
-Integrity, references, schema, search index; tasks that cannot be read, can never be due, or that nobody
+Integrity, references, schema, the indexes of search and recall; tasks that cannot be read, can never be due, or that nobody
 serves; claims and leases left over; the clock, the disk, the age of backups. Programs may go on using the
 database meanwhile. --fix mends what can be mended without losing anything anybody stored, and names it.
 Exit code: 0 healthy, 1 problems, 2 it could not be examined.
@@ -51,6 +51,17 @@ examples:
   omega-worker restore memory.db.20310501T120000Z.backup
   omega-worker --database /var/lib/omega/memory.db restore /mnt/backups/memory.db.20310501T120000Z.backup
 """
+TRANSFER = """\
+Everything moves: conversations, tasks, their ledger, leases. Stop the worker and the bots first. TO must be
+empty, and is made if it is not there; FROM is only read. All rows are counted and compared at the end; broken
+off, the same command goes on where it was. A file of an older version is copied and brought up to date first.
+Leave passwords out of the command line, where others can see them: PGPASSFILE or ~/.pgpass holds them.
+
+examples:
+  omega-worker transfer memory.db postgresql://omega@db.internal/omega --dry-run
+  omega-worker transfer memory.db postgresql://omega@db.internal/omega
+  omega-worker transfer postgresql://omega@db.internal/omega /var/lib/omega/memory.db
+"""
 
 
 def add_upkeep(commands: Commands) -> None:
@@ -59,6 +70,7 @@ def add_upkeep(commands: Commands) -> None:
     _backup(commands)
     _backups(commands)
     _restore(commands)
+    _transfer(commands)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +105,20 @@ def _backups(commands: Commands) -> None:
 def _restore(commands: Commands) -> None:
     parser = commands.add("restore", "backups:restore", "put a backup in the place of the database", RESTORE)
     parser.add_argument("file", metavar="FILE", help="the backup, or its name in OMEGA_BACKUP_FOLDER")
+    parser.add_argument(
+        "--force", action="store_true", help="even if a worker was seen a moment ago (default: refuse)"
+    )
+
+
+def _transfer(commands: Commands) -> None:
+    parser = commands.add(
+        "transfer", "transferring:transfer", "move everything from one database to another", TRANSFER
+    )
+    parser.add_argument("source", metavar="FROM", help="path or URL of the database that is there")
+    parser.add_argument("target", metavar="TO", help="path or URL of an empty one, or of none yet")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only read, and say what would be copied (default: copy)"
+    )
     parser.add_argument(
         "--force", action="store_true", help="even if a worker was seen a moment ago (default: refuse)"
     )

@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from omega_models import Store, StoreUnavailable, TooManyTasks
+from omega_models import IncomingMessage, Store, StoreUnavailable, TooManyTasks
 from omega_models.testing import FakeClock
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -60,6 +60,37 @@ def test_two_stores_on_two_files_in_several_threads_never_mix_rows(tmp_path: Pat
             assert {task.sender_id for task in tasks} == {name}
             assert {fact.value for fact in store.get_facts(name)} == {name}
             assert len(store.get_facts(name)) == THREADS * 8
+
+
+def test_two_stores_never_mix_what_was_said(tmp_path: Path) -> None:
+    marks = {"a": "walrus", "b": "narwhal"}
+    with open_store(tmp_path / "a.db") as first, open_store(tmp_path / "b.db") as second:
+        stores = {"a": first, "b": second}
+
+        def work(number: int) -> None:
+            for turn in range(2):
+                for name, store in stores.items():
+                    text = f"{marks[name]} {number} {turn}"
+                    message = IncomingMessage("chat", "me", text, platform_message_id=text)
+                    with store.exchange(message, name) as answer:
+                        answer.reply(f"{text} indeed")
+                    store.store_lesson("me", name, f"feed the {marks[name]}")
+                    assert store.edit_message("chat", text, f"{text} edited")
+                    for query in marks.values():
+                        found = store.search_messages(query, None, "me", 20)
+                        assert all(marks[name] in line.content for line in found)
+                    context = store.build_context(IncomingMessage("chat", "me", "walrus or narwhal?"), name)
+                    other = marks["b" if name == "a" else "a"]
+                    assert not any(other in line.content for line in context.history)
+                    assert other not in context.system_prompt
+
+        together(THREADS, work)
+        for name, store in stores.items():
+            place = store.get_or_create_conversation("chat", "me")
+            said = [line.content for line in store.get_conversation_messages(place)]
+            assert len(said) == len(set(said)) == THREADS * 2 * 2
+            assert all(marks[name] in content for content in said)
+            assert [lesson.rule for lesson in store.get_lessons("me")] == [f"feed the {marks[name]}"]
 
 
 def test_two_stores_in_memory_know_nothing_of_each_other() -> None:

@@ -101,5 +101,6 @@ STEPS = tuple(
         "py015_conversations",
         "py016_recall",
         "py017_items_vectors",
+        "py018_lanes",
     )
 )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from peewee import SQL, Field, Model, Node, NodeList, PeeweeException, PostgresqlDatabase
 from peewee import Database as Engine
 
-from omega_models.connections import Connections
+from omega_models.connections import Lines
 from omega_models.errors import StoreError, StoreUnavailable
 from omega_models.statements import Compiled, Given, compile_query
+from omega_models.transactions import Transaction
 
 if TYPE_CHECKING:
     from omega_models.place import Place
@@ -28,11 +29,23 @@ Build = Callable[..., Node]
 WRITERS = 0x6F6D65676177  # "omegaw", the advisory lock of a server's writers
 ALONE = "SELECT pg_advisory_xact_lock(%s)"
 TOGETHER = "SELECT pg_advisory_xact_lock_shared(%s)"
+UNHURRIED = "SELECT set_config('lock_timeout', '60s', true), set_config('statement_timeout', '0', true)"
+
+# By whether it is for a server. That, its builder and its shape say all of a statement, so all handles share it.
+STATEMENTS: dict[bool, dict[tuple[Any, ...], Compiled]] = {False: {}, True: {}}
 
 
 class ChangeWatch(Protocol):
-    """Tells whether any other connection has committed since the last look."""
+    """Tells whether anything may have changed since the last look, if not more than that.
 
+    `every`: how many seconds to wait between two looks, None where they cost microseconds; `trouble`: why it
+    cannot look as well as it should.
+    """
+
+    @property
+    def every(self) -> float | None: ...
+    @property
+    def trouble(self) -> str | None: ...
     def changed(self) -> bool: ...
     def close(self) -> None: ...
 
@@ -47,8 +60,8 @@ class Database:
         *,
         translate: Callable[[BaseException, str], StoreError],
         driver_errors: tuple[type[Exception], ...],
-        connections: Connections,
-        watch: Callable[[], ChangeWatch] | None = None,
+        connections: Lines,
+        watch: Callable[[Iterable[str]], ChangeWatch] | None = None,
     ) -> None:
         self.engine = engine
         self.where = where
@@ -61,11 +74,11 @@ class Database:
         self._driver_errors: tuple[type[Exception], ...] = (*driver_errors, PeeweeException)
         self._connections = connections
         self._watch = watch
-        self._compiled: dict[tuple[Any, ...], Compiled] = {}
-        self._lock = connections.in_use
+        self._compiled = STATEMENTS[self.is_postgres]
+        self.in_use = connections.in_use
 
     def compiled(self, build: Build, *shape: Any) -> Compiled:
-        """The statement `build(database, *shape)` makes, compiled at its first use."""
+        """The statement `build(database, *shape)` makes, compiled at its first use in this process."""
         key = (build, *shape)
         found = self._compiled.get(key)
         if found is None:
@@ -89,7 +102,10 @@ class Database:
     def run(self, build: Build, *shape: Any, **values: Any) -> int:
         """Executes a statement; the number of rows it changed."""
         statement = self.compiled(build, *shape)
-        return self.sql(statement.sql, statement.values(values))
+        if self.is_postgres or self.engine.in_transaction():
+            return self.sql(statement.sql, statement.values(values))
+        with self.writing():  # which waits for its turn
+            return self.sql(statement.sql, statement.values(values))
 
     def many(self, build: Build, *shape: Any, sets: Iterable[dict[str, Any]]) -> int:
         """The statement once for each set of values; the number of rows changed by all."""
@@ -97,10 +113,13 @@ class Database:
         given = [statement.values(values) for values in sets]
         if not given:
             return 0
-        with self._lock, self.translated():
-            cursor = self._connection().cursor()
-            cursor.executemany(statement.sql, given)
-            return int(cursor.rowcount)
+        with self.in_use:
+            try:
+                cursor = self._connection().cursor()
+                cursor.executemany(statement.sql, given)
+                return int(cursor.rowcount)
+            except self._driver_errors as error:
+                raise self._translate(error, self.where) from error
 
     def skipping_locked(self, query: Any) -> Node:
         """The query with its rows locked and others' locked rows left out, where several write at once."""
@@ -116,25 +135,37 @@ class Database:
             return NodeList((field, SQL("= ANY("), Given(name), SQL(")")))
         return NodeList((field, SQL("IN (SELECT value FROM json_each("), Given(name), SQL("))")))
 
+    def by_letter(self, field: Field) -> Node:
+        """A text to sort by, in the order a file has, whatever the language of the server's database."""
+        return field.collate('"C"') if self.is_postgres else field
+
     def listed(self, values: Sequence[str]) -> Any:
         """A list as `among` wants it."""
         return list(values) if self.is_postgres else json.dumps(values)
 
-    def sql_rows(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
-        with self._lock:
+    def sql_rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        with self.in_use:
             try:
-                return list(self._connection().execute(sql, list(values)).fetchall())
+                found: list[Row] = self._connection().execute(sql, values).fetchall()
+                return found
             except self._driver_errors as error:
                 raise self._translate(error, self.where) from error
 
-    def sql(self, sql: str, values: Iterable[Any] = ()) -> int:
-        with self._lock:
+    def sql(self, sql: str, values: Sequence[Any] = ()) -> int:
+        with self.in_use:
             try:
-                return int(self._connection().execute(sql, list(values)).rowcount)
+                return int(self._connection().execute(sql, values).rowcount)
             except self._driver_errors as error:
                 raise self._translate(error, self.where) from error
 
     def _connection(self) -> Any:
+        """This thread's. A file's that is open and no passing one is there at once."""
+        state: Any = self.engine._state  # type: ignore[attr-defined]  # the stubs leave it out
+        if state.closed or self.closed or self.is_postgres or self._connections.is_passing():
+            return self._looked_at()
+        return state.conn
+
+    def _looked_at(self) -> Any:
         if self.closed:
             raise StoreUnavailable(self.lost or f"this Store on {self.where} was closed; open a new one")
         engine: Any = self.engine
@@ -152,49 +183,50 @@ class Database:
         except self._driver_errors as error:
             raise self._translate(error, self.where) from error
 
-    @contextmanager
-    def writing(self, *, together: bool = False) -> Iterator[None]:
+    def writing(self, *, together: bool = False) -> Transaction:
         """One write transaction; inside another it joins that one.
 
         What was read in it holds until it commits, for only one writes at a time: a SQLite file has one
         writer, and a server keeps to the same. There, those that are `together` may run beside each other;
         they lock the rows they read.
         """
-        with self._lock:
-            self._connection_guarded()
-            if self.engine.in_transaction():
-                yield
-                return
-            with self.translated(), self.engine.atomic():
-                if self.is_postgres:
-                    self.sql_rows(TOGETHER if together else ALONE, [WRITERS])
-                yield
+        alone = TOGETHER if together else ALONE
+        return Transaction(self, first=(alone, [WRITERS]) if self.is_postgres else None)
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def unhurried(self) -> Iterator[None]:
+        """A server's transaction that may take long, and waits a minute for those who write; meanwhile nobody does."""
+        with self.in_use, self.translated(), self.engine.atomic():
+            self.sql_rows(UNHURRIED)
+            connection = self._connection()
+            patience, connection.patience = connection.patience, None
+            try:
+                self.sql_rows(ALONE, [WRITERS])
+                yield
+            finally:
+                connection.patience = patience
+
+    def snapshot(self) -> Transaction:
         """Every query inside sees one moment; takes no write lock."""
-        with self._lock:
-            self._connection_guarded()
-            if self.engine.in_transaction():
-                yield
-                return
-            with self.translated(), self.engine.atomic(*self._snapshot_mode()):
-                yield
+        return Transaction(self, ("REPEATABLE READ",) if self.is_postgres else ("DEFERRED",))
 
-    def _connection_guarded(self) -> None:
-        with self.translated():
-            self._connection()
+    def is_in_transaction(self) -> bool:
+        """Whether this thread has begun one. It has a connection then, or `StoreUnavailable` is raised."""
+        self._connection()
+        return bool(self.engine.in_transaction())
 
-    def _snapshot_mode(self) -> tuple[str, ...]:
-        return ("REPEATABLE READ",) if self.is_postgres else ("DEFERRED",)
+    def raise_translated(self, error: BaseException) -> None:
+        """Raises what `translated` would raise for it; returns where that is the error itself."""
+        if isinstance(error, self._driver_errors):
+            raise self._translate(error, self.where) from error
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Calls once the outermost transaction of this thread has committed; at once outside one."""
         self.engine.after_commit(call)
 
-    def watch(self) -> ChangeWatch | None:
-        """A look-out for other connections' commits; None where the database keeps no counter of them."""
-        return self._watch() if self._watch else None
+    def watch(self, channels: Iterable[str] = ()) -> ChangeWatch | None:
+        """A look-out for tasks of these channels that others write; None where nobody else can write."""
+        return self._watch(channels) if self._watch else None
 
     def tidy(self) -> bool:
         """Refreshes the planner's statistics and empties the write-ahead log; False: readers still need it."""

@@ -9,44 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from peewee import SqliteDatabase
-
-from omega_models.connections import Connections
 from omega_models.database import Database
 from omega_models.errors import StoreBusy, StoreError, StoreUnavailable
+from omega_models.thread_connections import ThreadConnections
 
 MEMORY = ":memory:"
 BUSY_SECONDS = 5.0
 JOURNAL_LIMIT = 64 * 1024 * 1024
-
-
-class ThreadConnections(SqliteDatabase):
-    """One connection a thread, closed when the thread is gone or the Store is."""
-
-    field_types = {**SqliteDatabase.field_types, "UTC": "TEXT"}  # noqa: RUF012  Peewee reads it as declared
-
-    def __init__(self, *args: Any, shared: bool = False, **kwargs: Any) -> None:
-        self.connections = Connections(shared=shared)
-        super().__init__(*args, **kwargs)
-
-    def _connect(self) -> sqlite3.Connection:
-        writable = self.database == MEMORY or os.access(self.database, os.W_OK)
-        connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # not in Peewee's stub
-        self.connections.opened(connection, for_ever=writable)
-        return connection
-
-    def _close(self, conn: sqlite3.Connection) -> None:
-        self.connections.closed(conn)
-        super()._close(conn)  # type: ignore[misc]  # not in Peewee's stub
-
-    def rollback(self) -> None:
-        """After some errors, such as a full disk, SQLite has rolled back already and would refuse to again."""
-        connection: sqlite3.Connection = self.connection()  # type: ignore[no-untyped-call]  # in Peewee
-        if connection.in_transaction:
-            super().rollback()
 
 
 def open_file(path: str, *, durability: str, file_mode: int | None) -> Database:
@@ -73,7 +44,7 @@ def open_file(path: str, *, durability: str, file_mode: int | None) -> Database:
         translate=translate,
         driver_errors=(sqlite3.Error,),
         connections=engine.connections,
-        watch=lambda: DataVersion(str(file)),
+        watch=lambda _: DataVersion(str(file)),
     )
 
 
@@ -196,6 +167,8 @@ def use_wal(database: Database) -> None:
 
 class DataVersion:
     """Tells whether any other connection has committed since the last look. Costs microseconds."""
+
+    every = trouble = None
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(

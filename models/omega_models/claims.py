@@ -7,9 +7,10 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from peewee import Node
+from peewee import SQL, Node, NodeList, fn
 
 from omega_models import checks, ledger, skipping, times
 from omega_models.database import Database
@@ -21,6 +22,7 @@ from omega_models.rows import FIELDS, PENDING, TaskRow, to_row
 from omega_models.statements import Given
 from omega_models.tables import ScheduledTask as T
 from omega_models.tables import TaskOccurrence as O
+from omega_models.unnested import TEXT, unnested
 from omega_models.values import ClaimedTask
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ def claim(
 def _names(given: Iterable[str] | None) -> tuple[str, ...] | None:
     if given is None:
         return None
-    names = [given] if isinstance(given, str) else given
+    names = [given] if isinstance(given, str) else checks.several(given, "channels or task types")
     return tuple(sorted({checks.identifier(name, "channel or task type") for name in names}))
 
 
@@ -127,15 +129,28 @@ Served = tuple[Names, Names, Names]
 
 
 FILTERS = ("channel", "task_type", "reply_target")
+LANE, ONE_LANE = FILTERS[:2], (1, 1)
+RARELY = SQL("0.000001")
+AS_WRITTEN = itemgetter(TaskRow._fields.index("due_at"), len(FIELDS))
 
 
 def _due(db: Database, *asked: int | None) -> Node:
-    query = T.select(*FIELDS).where((T.status == PENDING) & (T.due_at <= Given("now")))
+    number = (SQL("rowid"),) if db.is_postgres else ()
+    query = T.select(*FIELDS, *number).where((T.status == PENDING) & (T.due_at <= Given("now")))
+    if asked[:2] == ONE_LANE:
+        query = query.where(_of_lane(db))
     for name, count in zip(FILTERS, asked, strict=True):
-        if count is not None:
+        if count is not None and (name not in LANE or asked[:2] != ONE_LANE):
             query = query.where(getattr(T, name).in_([Given(f"{name}{n}") for n in range(count)]))
     query = query.order_by(T.due_at).limit(Given("limit"))
     return db.skipping_locked(query)
+
+
+def _of_lane(db: Database) -> Node:
+    """One channel and one type. SQLite, once it has seen that most tasks are of one lane, has to be told."""
+    of_channel: Node = T.channel == Given("channel0")
+    rare: Node = of_channel if db.is_postgres else fn.LIKELIHOOD(of_channel, RARELY)
+    return NodeList((rare, SQL("AND"), T.task_type == Given("task_type0")))
 
 
 def due_rows(store: Store, limit: int, now: datetime, served: Served) -> list[TaskRow]:
@@ -146,7 +161,9 @@ def due_rows(store: Store, limit: int, now: datetime, served: Served) -> list[Ta
     }
     shape = [None if values is None else len(values) for values in served]
     rows = store.database.rows(_due, *shape, **named, now=times.to_text(now), limit=limit)
-    return [to_row(row) for row in rows]
+    if store.database.is_postgres:  # its index knows the second only
+        rows.sort(key=AS_WRITTEN)
+    return [to_row(row[: len(FIELDS)]) for row in rows]
 
 
 def _claim_due(
@@ -155,6 +172,7 @@ def _claim_due(
     found: list[Claim] = []
     now = store.clock()
     while not found and (rows := due_rows(store, limit, now, served)):
+        policies[1].look_up(rows)
         wanted = [each for row in rows if (each := _readable(store, row, now, *policies)) is not None]
         found = _hold(store, wanted, worker, now, lease)
     return found
@@ -224,11 +242,17 @@ def _hold(
     ]
     claims = [each for each in found if each is not None]
     plain = [each for each in claims if each.task.token in fresh and not each.missed and not each.catching_up]
-    _mark(store, [each.task.occurrence_id for each in plain], until)
+    _mark(store, [each.task for each in plain], until)
     if len(plain) < len(claims):
         known = {each.task.token for each in plain}
         change_many(store, [_as_change(each) for each in claims if each.task.token not in known])
     return claims
+
+
+def _marking_at_once(_: Database) -> Node:
+    given = unnested("given", task_id=TEXT, token=TEXT)
+    columns = {T.claim: SQL("given.token"), T.due_at: Given("until"), T.rev: T.rev + 1}
+    return T.update(columns).from_(given).where(T.id == SQL("given.task_id"))
 
 
 def _marking(db: Database) -> Node:
@@ -236,11 +260,17 @@ def _marking(db: Database) -> Node:
     return T.update(columns).from_(O).where((T.id == O.task_id) & db.among(O.id, "occurrences"))
 
 
-def _mark(store: Store, occurrences: list[str], until: datetime) -> None:
+def _mark(store: Store, tasks: list[ClaimedTask], until: datetime) -> None:
     """Writes the claims that stand in the ledger to their tasks, which keep their instants."""
-    if occurrences:
-        given = store.database.listed(occurrences)
-        store.database.run(_marking, until=times.to_text(until), occurrences=given)
+    if not tasks:
+        return
+    database, text = store.database, times.to_text(until)
+    if database.is_postgres:
+        ids, tokens = [each.id for each in tasks], [each.token for each in tasks]
+        database.run(_marking_at_once, until=text, task_id=ids, token=tokens)
+    else:
+        given = database.listed([each.occurrence_id for each in tasks])
+        database.run(_marking, until=text, occurrences=given)
 
 
 def _as_change(claim: Claim) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from peewee import EXCLUDED, Node
@@ -43,16 +44,24 @@ def _one(_: Database) -> Node:
     return F.select(F.value).where((F.sender_id == Given("sender_id")) & (F.key == Given("key")))
 
 
-def _all(_: Database) -> Node:
-    return F.select(F.key, F.value).where(F.sender_id == Given("sender_id")).order_by(F.key)
+def _all(db: Database) -> Node:
+    return F.select(F.key, F.value).where(F.sender_id == Given("sender_id")).order_by(db.by_letter(F.key))
 
 
-def _everybodys(_: Database) -> Node:
-    return F.select(F.key, F.value).where(F.key != WELCOMED).order_by(F.key, F.sender_id)
+def _everybodys(db: Database) -> Node:
+    return (
+        F.select(F.key, F.value)
+        .where(F.key != WELCOMED)
+        .order_by(db.by_letter(F.key), db.by_letter(F.sender_id))
+    )
 
 
-def _by_key(_: Database) -> Node:
-    return F.select(F.sender_id, F.value).where(F.key == Given("key")).order_by(F.sender_id)
+def _by_key(db: Database) -> Node:
+    return F.select(F.sender_id, F.value).where(F.key == Given("key")).order_by(db.by_letter(F.sender_id))
+
+
+def _of_senders(db: Database) -> Node:
+    return F.select(F.sender_id, F.value).where((F.key == Given("key")) & db.among(F.sender_id, "senders"))
 
 
 def _delete_one(_: Database) -> Node:
@@ -114,6 +123,13 @@ def get_all_facts_by_key(store: Store, key: str) -> list[SenderFact]:
     """Everybody's value of one fact, by sender."""
     rows = store.database.rows(_by_key, key=checks.identifier(key, "key"))
     return [SenderFact(*row) for row in rows]
+
+
+def of_senders(store: Store, senders: Sequence[str], key: str) -> dict[str, str]:
+    """Those senders' values of one fact, by sender; who has none is not in it."""
+    if not senders:
+        return {}
+    return dict(store.database.rows(_of_senders, key=key, senders=store.database.listed(senders)))
 
 
 def is_new_user(store: Store, sender_id: str | int) -> bool:

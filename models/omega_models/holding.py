@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("omega_models")
 
 QUIET = "quiet hours"
+FACT = "quiet_hours"
 
 
 class Quiet:
@@ -27,18 +29,25 @@ class Quiet:
         self._store, self._everybody = store, everybody
         self._known: dict[str, QuietHours | None] = {}
 
-    def of(self, sender_id: str) -> QuietHours | None:
-        if sender_id not in self._known:
-            self._known[sender_id] = self._read(sender_id)
-        return self._known[sender_id]
+    def look_up(self, rows: Iterable[TaskRow]) -> None:
+        """Reads those of all senders at once, so that a server is asked once and not once for each."""
+        senders = sorted({row.sender_id for row in rows if _may_wait(row)} - self._known.keys())
+        stored = facts.of_senders(self._store, senders, FACT)
+        self._known |= {sender_id: self._read(sender_id, stored.get(sender_id)) for sender_id in senders}
 
-    def _read(self, sender_id: str) -> QuietHours | None:
+    def of(self, sender_id: str) -> QuietHours | None:
+        return self._known.get(sender_id, self._everybody)
+
+    def _read(self, sender_id: str, stored: str | None) -> QuietHours | None:
         try:
-            stored = facts.get_fact(self._store, sender_id, "quiet_hours")
             return self._everybody if stored is None else quiet.parse(stored)
         except ValueError:
             _say_unreadable(sender_id)
             return self._everybody
+
+
+def _may_wait(row: TaskRow) -> bool:
+    return row.task_type == "reminder" and not row.urgent and type(row.sender_id) is str
 
 
 @lru_cache(maxsize=1024)

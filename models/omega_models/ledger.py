@@ -7,13 +7,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from peewee import EXCLUDED, SQL, Case, Node
+from peewee import EXCLUDED, SQL, Case, Node, NodeList
 
 from omega_models import times
 from omega_models.database import Database
 from omega_models.rows import TaskRow
 from omega_models.statements import Given
 from omega_models.tables import TaskOccurrence as O
+from omega_models.unnested import BIGINT, TEXT, turned, unnested
 
 if TYPE_CHECKING:
     from omega_models.store import Store
@@ -137,6 +138,29 @@ def _claim_fresh(_: Database) -> Any:
     )
 
 
+def _claim_fresh_at_once(_: Database) -> Any:
+    given = unnested("given", id=TEXT, task_id=TEXT, sender_id=TEXT, due_ms=BIGINT, claim=TEXT)
+    columns = (
+        SQL("id, task_id, sender_id, due_ms, due_ms, claim,"),
+        Given("worker"),
+        SQL(","),
+        Given("claimed_ms"),
+    )
+    return NodeList(
+        (
+            SQL("INSERT INTO task_occurrences"),
+            SQL(
+                "(id, task_id, sender_id, scheduled_for, due_ms, claim, worker, claimed_ms, state, attempts)"
+            ),
+            SQL("SELECT"),
+            *columns,
+            SQL(", 'claimed', 1 FROM"),
+            given,
+            SQL("ON CONFLICT (task_id, scheduled_for) DO NOTHING RETURNING claim"),
+        )
+    )
+
+
 def _claimed(
     row: TaskRow, instant: datetime, due: datetime, token: str, worker: str, now: datetime
 ) -> dict[str, Any]:
@@ -161,6 +185,10 @@ def claim_fresh(store: Store, rows: Sequence[tuple[TaskRow, str]], *, worker: st
     """
     claimed = times.to_ms(now)
     sets = [_fresh(row, token, worker, claimed) for row, token in rows]
+    if sets and store.database.is_postgres:
+        columns = turned(sets, "id", "task_id", "sender_id", "due_ms", "claim")
+        found = store.database.rows(_claim_fresh_at_once, **columns, worker=worker, claimed_ms=claimed)
+        return {token for (token,) in found}
     if store.database.many(_claim_fresh, sets=sets) == len(rows):
         return {token for _, token in rows}
     return {

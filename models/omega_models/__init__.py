@@ -8,13 +8,16 @@ with Store("memory.db") as store:
 
 import logging
 
+from omega_models.async_store import AsyncAuditLogger, AsyncStore
 from omega_models.audit import AuditEntry, AuditLogger, AuditRecord, AuditStatus
 from omega_models.claims import MissedPolicy
 from omega_models.context import Context
 from omega_models.conversations import ConversationRef, Summary
 from omega_models.errors import (
     AmbiguousTaskId,
+    InvalidArgument,
     InvalidId,
+    InvalidRecord,
     InvalidRepeat,
     InvalidText,
     InvalidTime,
@@ -25,6 +28,7 @@ from omega_models.errors import (
     StoreUnavailable,
     TextTooLong,
     TooManyTasks,
+    WrongType,
 )
 from omega_models.exchanges import Turn
 from omega_models.facts import Fact, SenderFact
@@ -50,6 +54,8 @@ logging.getLogger("omega_models").addHandler(logging.NullHandler())
 
 __all__ = [
     "AmbiguousTaskId",
+    "AsyncAuditLogger",
+    "AsyncStore",
     "Attachment",
     "AuditEntry",
     "AuditLogger",
@@ -62,7 +68,9 @@ __all__ = [
     "DueTask",
     "Fact",
     "IncomingMessage",
+    "InvalidArgument",
     "InvalidId",
+    "InvalidRecord",
     "InvalidRepeat",
     "InvalidText",
     "InvalidTime",
@@ -94,6 +102,7 @@ __all__ = [
     "TokenEstimate",
     "TooManyTasks",
     "Turn",
+    "WrongType",
     "build_system_prompt",
     "compute_onboarding_stage",
     "detect_language",

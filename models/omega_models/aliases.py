@@ -27,10 +27,10 @@ def _insert(_: Database) -> Node:
     return A.insert({field: Given(name) for field, name in columns.items()}).on_conflict_ignore()
 
 
-def _welcomed(_: Database) -> Node:
+def _welcomed(db: Database) -> Node:
     alias = A.select(A.alias_sender_id)
     others = F.select(F.sender_id).where((F.key == WELCOMED) & (F.sender_id != Given("sender_id")))
-    return others.where(F.sender_id.not_in(alias)).order_by(F.created_at, F.sender_id).limit(1)
+    return others.where(F.sender_id.not_in(alias)).order_by(F.created_at, db.by_letter(F.sender_id)).limit(1)
 
 
 def create_alias(store: Store, alias_id: str | int, canonical_id: str | int) -> None:

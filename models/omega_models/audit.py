@@ -15,7 +15,7 @@ from peewee import Node
 from omega_models import checks, times
 from omega_models.conversations import ROWID
 from omega_models.database import Database
-from omega_models.errors import StoreError
+from omega_models.errors import InvalidArgument, StoreError
 from omega_models.statements import Given
 from omega_models.tables import AuditRow as A
 
@@ -55,7 +55,9 @@ class AuditRecord(AuditEntry):
     timestamp: datetime
 
 
+STATUSES = tuple(AuditStatus)
 COLUMNS = tuple(field.name for field in fields(AuditEntry))
+LONGEST_MS = 2**31 - 1  # a server's integer
 OPTIONAL_TEXTS = ("sender_name", "output_text", "provider_used", "model", "denial_reason")
 
 
@@ -87,7 +89,8 @@ class AuditLogger:
 
     def log_all(self, entries: Iterable[AuditEntry]) -> None:
         """Keeps all of them in one transaction, or none."""
-        rows = [self._row(entry) for entry in entries]
+        now = times.to_text(self.store.clock())
+        rows = [self._row(entry, now) for entry in checks.several(entries, "entries")]
         try:
             with self.store.database.writing():
                 self.store.database.many(_insert, sets=rows)
@@ -102,27 +105,34 @@ class AuditLogger:
         given = {
             "limit": checks.limit(limit),
             "sender_id": None if sender_id is None else checks.identifier(sender_id, "sender_id"),
-            "status": None if status is None else AuditStatus(status).value,
+            "status": None if status is None else _status(status),
         }
         rows = self.store.database.rows(_recent, sender_id is not None, status is not None, **given)
         return [_record(*row) for row in rows]
 
-    def _row(self, entry: AuditEntry) -> dict[str, Any]:
+    def _row(self, entry: AuditEntry, now: str) -> dict[str, Any]:
+        checks.instance(entry, "entry", AuditEntry)
         longest = self.store.max_text
         row = vars(entry) | {
             "id": str(uuid.uuid4()),
-            "timestamp": times.to_text(self.store.clock()),
+            "timestamp": now,
             "channel": checks.identifier(entry.channel, "channel"),
             "sender_id": checks.identifier(entry.sender_id, "sender_id"),
             "input_text": checks.text(entry.input_text, "input_text", longest),
-            "status": AuditStatus(entry.status).value,
+            "status": _status(entry.status),
         }
         for name in OPTIONAL_TEXTS:
             if row[name] is not None:
                 checks.text(row[name], name, longest)
         if entry.processing_ms is not None:
             checks.limit(entry.processing_ms, "processing_ms")
+            if entry.processing_ms > LONGEST_MS:
+                raise InvalidArgument(f"processing_ms must be {LONGEST_MS:,} at most")
         return row
+
+
+def _status(given: AuditStatus | str) -> str:
+    return checks.one_of(given, "status", STATUSES).lower()
 
 
 def _record(record_id: str, timestamp: str | datetime, *columns: Any) -> AuditRecord:

@@ -1,7 +1,8 @@
 """Every error the memory layer raises, on one page.
 
 `StoreError`s speak of the file or server; `ValueError`s speak of an argument and are raised
-before anything is written.
+before anything is written. Where its type is wrong they are `TypeError`s besides, or speak of what
+should have been given.
 """
 
 
@@ -27,6 +28,18 @@ class BackupFailed(StoreError):
 
 class RestoreRefused(StoreError):
     """The backup was not put in place; the database is as it was."""
+
+
+class TransferRefused(StoreError):
+    """Nothing was copied; both databases are as they were."""
+
+
+class InvalidArgument(ValueError):
+    """Out of range, or none of the choices."""
+
+
+class WrongType(InvalidArgument, TypeError):
+    """A value of a type that the call does not take."""
 
 
 class InvalidTime(ValueError):
@@ -59,3 +72,11 @@ class TooManyTasks(ValueError):
 
 class InvalidText(ValueError):
     """A text that cannot be stored: empty where words are needed, NUL, or a lone surrogate."""
+
+
+class InvalidRecord(ValueError):
+    """A record that cannot be imported; the message gives its number, counted from 1, and none of its text."""
+
+    def __init__(self, number: int, what: str) -> None:
+        self.number = number
+        super().__init__(f"record {number:,}: {what}. Nothing was imported")

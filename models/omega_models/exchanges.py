@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omega_models import checks, receiving, redelivery
 from omega_models.errors import StoreError, TextTooLong
-from omega_models.incoming import ContextNeeds, IncomingMessage
+from omega_models.incoming import MAX_TEXT, ContextNeeds, IncomingMessage
 from omega_models.metadata import Metadata, of_reply
 from omega_models.receiving import Received
 from omega_models.redelivery import Seen
@@ -94,6 +94,11 @@ def begin(
     needs: ContextNeeds,
     token_budget: int | None,
 ) -> Turn:
+    checks.instance(incoming, "incoming", IncomingMessage)
+    checks.instance(needs, "needs", ContextNeeds)
+    checks.text(base_system_prompt, "base_system_prompt", MAX_TEXT)
+    if token_budget is not None:
+        checks.limit(token_budget, "token_budget")
     received = receiving.receive(store, incoming, project)
     known = None if received.is_new else redelivery.seen(store, incoming)
     answered = known is not None and known.reply_id is not None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
-from peewee import Node, fn
+from peewee import SQL, Case, Node, fn
 
 from omega_models import checks, times
 from omega_models.database import Database
@@ -18,7 +19,6 @@ from omega_models.rows import (
     LIVE,
     PENDING,
     TaskRow,
-    as_pending,
     as_task,
     by_id,
     to_row,
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 UNLIMITED = 2**62
 
 
-def _due(_: Database) -> Node:
-    return (
-        T.select(*FIELDS[:8])
-        .where((T.status == PENDING) & (T.due_at <= Given("now")))
-        .order_by(T.due_at)
-        .limit(Given("limit"))
-    )
+def _due(db: Database) -> Node:
+    number = (T.due_at, SQL("rowid")) if db.is_postgres else ()
+    found = T.select(*FIELDS[:8], *number).where((T.status == PENDING) & (T.due_at <= Given("now")))
+    return found.order_by(T.due_at).limit(Given("limit"))
 
 
 def get_due_tasks(store: Store, limit: int | None = None) -> list[DueTask]:
     """Tasks that want to be sent now, earliest first. Reads only; what is leased or put off is not due."""
     count = UNLIMITED if limit is None else checks.limit(limit)
     now = times.to_text(store.clock())
-    return [DueTask(*row) for row in store.database.rows(_due, now=now, limit=count)]
+    rows = store.database.rows(_due, now=now, limit=count)
+    if store.database.is_postgres:  # its index knows the second only
+        rows.sort(key=itemgetter(8, 9))
+    return [DueTask(*row[:8]) for row in rows]
 
 
 def _next_due(_: Database) -> Node:
@@ -59,8 +59,14 @@ def next_due(store: Store) -> datetime | None:
     return times.from_text(found) if found else None
 
 
-def _of_sender(_: Database) -> Node:
-    return T.select(*FIELDS).where((T.sender_id == Given("sender_id")) & (T.status == Given("status")))
+def _as_written(db: Database, query: Any) -> Node:
+    """In the order in which they were written, which is the one a file gives them in anyway."""
+    return query.order_by(SQL("rowid")) if db.is_postgres else query  # type: ignore[no-any-return]
+
+
+def _of_sender(db: Database) -> Node:
+    mine = (T.sender_id == Given("sender_id")) & (T.status == Given("status"))
+    return _as_written(db, T.select(*FIELDS).where(mine))
 
 
 def rows_of_sender(store: Store, sender_id: str, status: str = "pending") -> list[TaskRow]:
@@ -68,13 +74,21 @@ def rows_of_sender(store: Store, sender_id: str, status: str = "pending") -> lis
     return sorted(map(to_row, rows), key=lambda row: row.attention)
 
 
+def _pending_of_sender(db: Database) -> Node:
+    next_sent = Case(None, [(T.claim.is_null(), T.due_at)], fn.COALESCE(T.scheduled_for, T.due_at))
+    shown = T.select(T.id, T.description, next_sent, T.repeat, T.task_type, T.project)
+    return _as_written(db, shown.where((T.sender_id == Given("sender_id")) & (T.status == PENDING)))
+
+
 def get_tasks_for_sender(store: Store, sender_id: str | int) -> list[PendingTask]:
     """The sender's pending tasks, by the time each will next be sent."""
-    return [as_pending(row) for row in rows_of_sender(store, checks.identifier(sender_id, "sender_id"))]
+    rows = store.database.rows(_pending_of_sender, sender_id=checks.identifier(sender_id, "sender_id"))
+    rows.sort(key=itemgetter(2))
+    return [PendingTask(row[0], row[1], times.from_text(row[2]), *row[3:]) for row in rows]
 
 
 def _listed(_: Database, filters: tuple[str, ...]) -> Node:
-    query = T.select(*FIELDS).order_by(T.due_at).limit(Given("limit"))
+    query = T.select(*FIELDS).order_by(T.due_at, SQL("rowid")).limit(Given("limit"))
     for name in filters:
         query = query.where(getattr(T, name) == Given(name))
     return query
@@ -91,17 +105,11 @@ def list_tasks(
     limit: int | None = None,
 ) -> list[Task]:
     """Full rows, earliest first. None means any; `status` is pending, paused, delivered, cancelled or failed."""
-    asked = {
-        "sender_id": sender_id,
-        "channel": channel,
-        "reply_target": reply_target,
-        "project": project,
-        "status": status,
-    }
-    given = {
-        name: checks.text(str(value), name, checks.MAX_ID)
-        for name, value in asked.items()
-        if value is not None
+    ids = {"sender_id": sender_id, "channel": channel, "reply_target": reply_target}
+    texts = {"project": project, "status": status}
+    given = {name: checks.identifier(value, name) for name, value in ids.items() if value is not None}
+    given |= {
+        name: checks.text(value, name, checks.MAX_ID) for name, value in texts.items() if value is not None
     }
     count = UNLIMITED if limit is None else checks.limit(limit)
     return [as_task(to_row(row)) for row in store.database.rows(_listed, tuple(given), limit=count, **given)]

@@ -112,7 +112,7 @@ class IncomingMessage:
             "platform_message_id": optional_id(platform_message_id, "platform_message_id"),
             "reply_to": optional_id(reply_to, "reply_to"),
             "is_group": bool(is_group),
-            "attachments": tuple(map(_attachment, attachments)),
+            "attachments": tuple(_attachment(each) for each in checks.several(attachments, "attachments")),
             "source": optional_text(source, "source"),
             "id": optional_id(id, "id"),
         }

@@ -10,6 +10,7 @@ from peewee import Node
 
 from omega_models import checks, ledger, times
 from omega_models.database import Database
+from omega_models.errors import InvalidArgument
 from omega_models.moving import change, change_many
 from omega_models.rows import FIELDS, TaskRow, to_row
 from omega_models.tables import ScheduledTask as T
@@ -23,8 +24,8 @@ LONGEST_LEASE = timedelta(days=366)
 
 
 def checked_lease(lease: timedelta) -> timedelta:
-    if not isinstance(lease, timedelta) or not timedelta(0) < lease <= LONGEST_LEASE:
-        raise ValueError("lease must be a timedelta above zero and of a year at most")
+    if not timedelta(0) < checks.instance(lease, "lease", timedelta) <= LONGEST_LEASE:
+        raise InvalidArgument("lease must be above zero and of a year at most")
     return lease
 
 
@@ -69,14 +70,15 @@ def extend_claims(store: Store, tokens: Iterable[str], lease: timedelta = DEFAUL
 
 
 def _tokens(tokens: Iterable[str]) -> Sequence[str]:
-    given = [tokens] if isinstance(tokens, str) else tokens
+    given = [tokens] if isinstance(tokens, str) else checks.several(tokens, "tokens")
     return [checks.identifier(token, "token") for token in given]
 
 
 def release_claims(store: Store, tokens: Iterable[str]) -> None:
     """Gives back claims nothing was sent for: due at once, the attempt not counted."""
+    wanted = _tokens(tokens)
     with store.database.writing(together=True):
-        for entry, row in held_rows(store, _tokens(tokens)).values():
+        for entry, row in held_rows(store, wanted).values():
             _release(store, entry, row)
 
 

@@ -115,7 +115,7 @@ def append_message(
 def _kept(sender_name: str | None, more: Mapping[str, Any] | None) -> str | None:
     name = optional_text(sender_name, "sender_name")
     known = {metadata.SENDER_NAME: name} if name else {}
-    return metadata.to_json({**(more or {}), **known})
+    return metadata.to_json({**metadata.checked(more), **known})
 
 
 def insert(
@@ -126,8 +126,10 @@ def insert(
     moment: datetime,
     metadata_json: str | None,
     message_id: str | None = None,
+    *,
+    another: bool = False,
 ) -> str:
-    """The id of the new row; inside the caller's transaction."""
+    """The id of the new row; inside the caller's transaction. `another` follows, and both are indexed then."""
     message_id = message_id or str(uuid.uuid4())
     store.database.run(
         _insert,
@@ -138,5 +140,6 @@ def insert(
         timestamp=times.to_text(moment),
         metadata_json=metadata_json,
     )
-    recall_index.catch_up(store.database)
+    if not another:
+        recall_index.catch_up(store.database)
     return message_id

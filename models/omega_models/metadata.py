@@ -29,8 +29,16 @@ def of_incoming(incoming: IncomingMessage) -> str | None:
 
 def of_reply(metadata: Metadata | None, **marks: Any) -> str | None:
     """How an answer was made, and marks of our own such as `partial`."""
-    given = vars(metadata) if isinstance(metadata, MessageMetadata) else metadata
-    return to_json({**(given or {}), **marks})
+    given = vars(metadata) if isinstance(metadata, MessageMetadata) else checked(metadata)
+    return to_json({**given, **marks})
+
+
+def checked(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A mapping with texts for names."""
+    found = checks.instance({} if given is None else given, "metadata", Mapping)
+    if not all(isinstance(name, str) for name in found):
+        raise InvalidText("the names in metadata must be texts")
+    return found
 
 
 def to_json(values: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from peewee import SQL, Node
 from omega_models import checks, times
 from omega_models.conversations import ROWID
 from omega_models.database import Database
+from omega_models.errors import InvalidArgument, WrongType
 from omega_models.statements import Given
 from omega_models.tables import Lesson as L
 from omega_models.tables import Outcome as O
@@ -64,7 +65,7 @@ def store_outcome(
 ) -> None:
     """Keeps how something went: `score` is -1, 0 or 1. Raises `ValueError`, `InvalidId` or `InvalidText`."""
     if isinstance(score, bool) or score not in SCORES:
-        raise ValueError("score must be -1, 0 or 1")
+        raise InvalidArgument("score must be -1, 0 or 1")
     store.database.run(
         _add_outcome,
         id=str(uuid.uuid4()),
@@ -100,8 +101,10 @@ def _outcomes(store: Store, limit: int, project: str | None, **given: Any) -> li
 
 
 def _hours_ago(store: Store, hours: float) -> str:
+    if isinstance(hours, bool) or not isinstance(hours, int | float):
+        raise WrongType(f"hours must be a number, not {type(hours).__name__}")
     if not hours >= 0:
-        raise ValueError("hours must be 0 or more")
+        raise InvalidArgument("hours must be 0 or more")
     try:
         return times.to_text(store.clock() - timedelta(hours=hours))
     except OverflowError:

@@ -120,7 +120,9 @@ def _due(_: Database) -> Node:
 
 def _by_channel(store: Store) -> list[Unserved]:
     rows = store.database.rows(_due, now=_now(store))
-    return [Unserved(channel, kind, count, times.from_text(first)) for channel, kind, count, first in rows]
+    return [
+        Unserved(channel, kind, count, times.from_text(first)) for channel, kind, count, first in sorted(rows)
+    ]
 
 
 def _oldest(db: Database) -> Node:

@@ -131,7 +131,7 @@ def unserved(store: Store) -> list[Unserved]:
     rows = store.database.rows(_due_by_channel, now=times.to_text(store.clock()))
     return [
         Unserved(channel, kind, count, times.from_text(oldest))
-        for channel, kind, count, oldest in rows
+        for channel, kind, count, oldest in sorted(rows)
         if (channel, kind) not in served
     ]
 

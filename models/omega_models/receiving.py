@@ -41,8 +41,7 @@ class Draft(NamedTuple):
 
 
 def draft(store: Store, incoming: IncomingMessage, project: str | None) -> Draft:
-    if not isinstance(incoming, IncomingMessage):
-        raise TypeError(f"give an IncomingMessage, not {type(incoming).__name__}")
+    checks.instance(incoming, "incoming", IncomingMessage)
     checks.text(incoming.text, "text", store.max_text)
     kept = metadata.of_incoming(incoming)
     return Draft(incoming, conversations.place_of(incoming, project), store.clock(), kept)
@@ -137,7 +136,7 @@ def _require_own(store: Store, conversation_id: str, place: Place) -> None:
 
 def _add_both(store: Store, given: Draft, conversation_id: str, text: str, kept: str | None) -> None:
     known = waiting(store, given.incoming, conversation_id)
-    message_id = known.message_id if known else _add_user(store, given, conversation_id)
+    message_id = known.message_id if known else _add_user(store, given, conversation_id, answered=True)
     reply_id = messages.insert(store, conversation_id, "assistant", text, given.now, kept)
     if known is not None:
         store.database.run(_answer, message_id=message_id, reply_id=reply_id)
@@ -145,9 +144,10 @@ def _add_both(store: Store, given: Draft, conversation_id: str, text: str, kept:
         _add_note(store, given.incoming, conversation_id, message_id, reply_id)
 
 
-def _add_user(store: Store, given: Draft, conversation_id: str) -> str:
+def _add_user(store: Store, given: Draft, conversation_id: str, *, answered: bool = False) -> str:
     text, own_id = given.incoming.text, given.incoming.id
-    return messages.insert(store, conversation_id, "user", text, given.now, given.metadata_json, own_id)
+    kept = given.metadata_json
+    return messages.insert(store, conversation_id, "user", text, given.now, kept, own_id, another=answered)
 
 
 def _add_note(

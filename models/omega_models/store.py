@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Self
 
 from omega_models import (
@@ -15,15 +15,20 @@ from omega_models import (
     conversations,
     corrections,
     exchanges,
+    exporting,
     facts,
     finding,
+    forgetting,
     history,
+    importing,
+    items,
     keeping,
     limitations,
     messages,
     outcomes,
     recall,
     recall_index,
+    recall_vectors,
     receiving,
     sessions,
     settling,
@@ -32,8 +37,9 @@ from omega_models import (
     unclaimed,
 )
 from omega_models.language import Detect
-from omega_models.opening import open_database
+from omega_models.opening import MOST_CONNECTIONS, open_database
 from omega_models.prompt import TEXTS, PromptTexts
+from omega_models.recall_vectors import Embed
 from omega_models.times import system_clock
 from omega_models.zones import zone
 
@@ -46,8 +52,10 @@ class Store:
     `url` is a path, `sqlite:///relative`, `sqlite:////absolute`, `:memory:` or `postgresql://…`. `clock`
     returns an aware datetime. `conversation_timeout` is a timedelta, `max_text` counts characters,
     `durability` is `full` (survives power loss) or `normal` (survives crashes), `file_mode` the permission
-    bits of a new file. `detect(text)` returns a language's English name, with how sure that is (0 to 1) or
-    without, or None; `prompt_texts` holds the words of the system prompt. Raises `StoreUnavailable`,
+    bits of a new file, `max_connections` how many a server is asked for at once. `detect(text)` returns a
+    language's English name, with how sure that is (0 to 1) or without, or None; `prompt_texts` holds the
+    words of the system prompt. `embed(texts)` returns a vector for each text, all of one length, and
+    `embed_model` names what makes them: those of another name are made anew. Raises `StoreUnavailable`,
     `StoreBusy` or `MigrationFailed`.
     """
 
@@ -66,21 +74,28 @@ class Store:
         count_tokens: Callable[[str], int] | None = None,
         detect: Detect | None = None,
         prompt_texts: PromptTexts = TEXTS,
+        embed: Embed | None = None,
+        embed_model: str = "",
+        max_connections: int = MOST_CONNECTIONS,
     ) -> None:
-        zone(default_timezone)
+        checks.instance(url, "url", (str, Path))
+        zone(checks.instance(default_timezone, "default_timezone", str))
+        checks.instance(file_mode, "file_mode", (int, NoneType))
         checks.one_of(durability, "durability", ("full", "normal"))
         self.max_context_messages = checks.limit(max_context_messages, "max_context_messages")
-        self.conversation_timeout = conversation_timeout
+        self.conversation_timeout = checks.instance(conversation_timeout, "conversation_timeout", timedelta)
         self.default_timezone = default_timezone
-        self.clock = clock or system_clock
+        self.clock = checks.called(clock, "clock") or system_clock
         self.max_pending_tasks = checks.limit(max_pending_tasks, "max_pending_tasks")
         self.max_text = checks.limit(max_text, "max_text")
-        self.count_tokens = count_tokens or (lambda text: -(-len(text) // 4))
-        self.detect = detect
-        self.prompt_texts = prompt_texts
+        self.count_tokens = checks.called(count_tokens, "count_tokens") or (lambda text: -(-len(text) // 4))
+        self.detect = checks.called(detect, "detect")
+        self.prompt_texts = checks.instance(prompt_texts, "prompt_texts", PromptTexts)
+        self.embedder = recall_vectors.embedder(embed, embed_model, self.clock)
         self.task_listeners: set[Callable[[], None]] = set()
         self.reached: Callable[[str], None] = lambda _: None
-        self.database = open_database(str(url), durability, file_mode)
+        most = checks.limit(max_connections, "max_connections")
+        self.database = open_database(str(url), durability, file_mode, max(most, 1))
         recall_index.catch_up_now(self.database, recall_index.WHEN_OPENED)
 
     def announce_tasks(self) -> None:
@@ -128,7 +143,14 @@ class Store:
     get_messages = messages.get_messages
     get_conversation_messages = messages.get_conversation_messages
     search_messages = recall.search_messages
+    embed_waiting = recall_vectors.embed_waiting
     build_context = context.build_context
+
+    # what an agent keeps besides
+    add_items = items.add_items
+    get_items = items.get_items
+    pop_item = items.pop_item
+    clear_items = items.clear_items
 
     # how much there is
     get_conversation_token_estimate = stats.get_conversation_token_estimate
@@ -182,6 +204,15 @@ class Store:
     skip_task = controls.skip_task
     pause_task = controls.pause_task
     resume_task = controls.resume_task
+
+    # forgetting
+    forget_sender = forgetting.forget_sender
+    forget_conversation = forgetting.forget_conversation
+    copies = forgetting.copies
+
+    # moving
+    export_sender = exporting.export_sender
+    import_records = importing.import_records
 
     # delivery
     claim_due_tasks = claims.claim_due_tasks

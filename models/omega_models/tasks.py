@@ -11,9 +11,7 @@ from peewee import SQL, Node, fn
 from omega_models import checks, times
 from omega_models.asked import checked_zone, first_occurrence, parse_repeat
 from omega_models.database import Database
-from omega_models.errors import (
-    TooManyTasks,
-)
+from omega_models.errors import InvalidArgument, TooManyTasks
 from omega_models.moving import changing
 from omega_models.rows import (
     FIELDS,
@@ -159,7 +157,7 @@ def _draft(
         scheduled_for=scheduled_for,
         adjusted=times.shifted(due_at, timezone),
         task_type=checks.one_of(task_type, "task_type", TASK_TYPES),
-        project=checks.text(project or "", "project", checks.MAX_ID),
+        project=checks.project(project),
         urgent=bool(urgent),
     )
 
@@ -292,7 +290,7 @@ def preview(
     series = Series(parse_repeat(repeat), times.wall_clock(due_at, timezone, zone_name), zone_name)
     first, now = series.first(times.instant(due_at, timezone)), store.clock()
     if checks.limit(count, "count") > MOST_SHOWN:
-        raise ValueError(f"count must be {MOST_SHOWN:,} at most")
+        raise InvalidArgument(f"count must be {MOST_SHOWN:,} at most")
     if first is None or not count:
         return []
     if first > now:

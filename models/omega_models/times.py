@@ -78,9 +78,14 @@ def wall_clock(given: Given, timezone: str | None, zone_name: str) -> datetime:
     return to_local(instant(given, timezone), zone_name)
 
 
+def aware(moment: datetime) -> datetime:
+    """`moment` itself; a naive one is UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def in_zone(moment: datetime, zone_name: str) -> datetime:
     """`moment` as an aware local time."""
-    return moment.astimezone(zone(zone_name))
+    return aware(moment).astimezone(zone(zone_name))
 
 
 def to_text(moment: datetime) -> str:

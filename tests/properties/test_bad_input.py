@@ -153,10 +153,10 @@ HUGE_COUNTS = {("preview", "count")}  # as many as asked for are made
 
 
 @contextmanager
-def a_store() -> Iterator[tuple[Store, dict[str, str]]]:
+def a_store(url: str = ":memory:") -> Iterator[tuple[Store, dict[str, str]]]:
     """A Store with a task in every state, and what the words in `CALLS` stand for in it."""
     clock = FakeClock(NINE)
-    with Store(":memory:", clock=clock) as store:
+    with Store(url, clock=clock) as store:
 
         def add(text: str, repeat: str | None = None) -> str:
             return store.create_task("chat", "me", "me", text, NINE, repeat, dedupe="off")
@@ -238,6 +238,21 @@ QUICK = settings(max_examples=8, deadline=None, suppress_health_check=[HealthChe
 def test_a_call_answers_or_refuses_as_promised(name: str, data: st.DataObject) -> None:
     arguments = data.draw(arguments_for(name))
     with a_store() as (store, meant):
+        given_ = {key: understood(value, meant) for key, value in arguments.items()}
+        check(store, getattr(store, name), given_)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", CALLS)
+@settings(QUICK, max_examples=2)
+@given(data=st.data())
+def test_a_call_on_a_server_answers_or_refuses_as_promised(
+    shared_postgres: tuple[str, Callable[[], None]], name: str, data: st.DataObject
+) -> None:
+    url, empty = shared_postgres
+    arguments = data.draw(arguments_for(name))
+    empty()
+    with a_store(url) as (store, meant):
         given_ = {key: understood(value, meant) for key, value in arguments.items()}
         check(store, getattr(store, name), given_)
 

@@ -1,7 +1,7 @@
 """The calendar against independent engines and its own promises, in every zone."""
 
 import datetime as datetime_module
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -55,6 +55,22 @@ REPEATS = (
     "RRULE:FREQ=YEARLY;BYWEEKNO=1,53;BYDAY=MO",
     "RRULE:FREQ=YEARLY;BYYEARDAY=1,100,-1",
 )
+
+
+MANY: dict[str, Callable[[], None]] = {}
+
+
+def promised(
+    few: int, *given_from: st.SearchStrategy[Any]
+) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """A promise that is tried with so many examples; `test_with_many_more` tries it with fifty times as many."""
+
+    def tried(promise: Callable[..., None]) -> Callable[[], None]:
+        name = promise.__name__.removeprefix("test_")
+        MANY[name] = settings(max_examples=50 * few, deadline=None)(given(*given_from)(promise))
+        return settings(max_examples=few, deadline=None)(given(*given_from)(promise))
+
+    return tried
 
 
 @cache
@@ -138,8 +154,7 @@ def assert_agrees(
         assert first_occurrence(repeat, anchor, name) == expected[0]
 
 
-@settings(max_examples=250, deadline=None)
-@given(series(), st.sampled_from(WORDS))
+@promised(50, series(), st.sampled_from(WORDS))
 def test_words_are_what_dateutil_finds_on_the_wall(where: tuple[str, datetime, datetime], word: str) -> None:
     name, anchor, at = where
     walls = word_rule(word, anchor).between(anchor, anchor + 900 * DAY, inc=True)
@@ -218,8 +233,7 @@ def dateutil_walls(rule: str, anchor: datetime, end: datetime) -> list[datetime]
         return parsed.between(anchor, end, inc=True)
 
 
-@settings(max_examples=250, deadline=None)
-@given(series(furthest=50), rules())
+@promised(50, series(furthest=50), rules())
 def test_rrules_are_what_dateutil_finds_on_the_wall(where: tuple[str, datetime, datetime], rule: str) -> None:
     name, anchor, at = where
     end = anchor + SPANS[rule.split(";")[0].removeprefix("FREQ=")] * DAY
@@ -232,8 +246,7 @@ def test_rrules_are_what_dateutil_finds_on_the_wall(where: tuple[str, datetime, 
     assert_agrees(f"RRULE:{rule}", anchor, name, expected, (end - 2 * DAY).replace(tzinfo=UTC), at)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(2, 9980), st.sampled_from((1, 2, 26, 51, 52, 53, -1, -2, -26, -52, -53)))
+@promised(15, st.integers(2, 9980), st.sampled_from((1, 2, 26, 51, 52, 53, -1, -2, -26, -52, -53)))
 def test_weeks_are_those_of_the_iso_calendar(year: int, week: int) -> None:
     days = [date(year, 1, 1) + n * DAY for n in range(4500)]
     weeks = {day: day.isocalendar()[:2] for day in days}
@@ -245,8 +258,9 @@ def test_weeks_are_those_of_the_iso_calendar(year: int, week: int) -> None:
     assert [instant.date() for instant in found] == expected
 
 
-@settings(max_examples=100, deadline=None)
-@given(series(furthest=50), rules().filter(lambda r: "COUNT" not in r), st.integers(0, 60), st.booleans())
+@promised(
+    30, series(furthest=50), rules().filter(lambda r: "COUNT" not in r), st.integers(0, 60), st.booleans()
+)
 def test_until_ends_a_rule_where_it_says(
     where: tuple[str, datetime, datetime], rule: str, days: int, utc: bool
 ) -> None:
@@ -307,8 +321,7 @@ def scanned(cron: str, name: str, start: datetime, end: datetime) -> list[dateti
     return sorted(found)
 
 
-@settings(max_examples=250, deadline=None)
-@given(moments(first=1975), crons())
+@promised(50, moments(first=1975), crons())
 def test_crons_are_what_a_scan_of_every_minute_finds(where: tuple[str, datetime], cron: str) -> None:
     name, at = where
     start, end = at - 30 * HOUR, at + 30 * HOUR
@@ -330,8 +343,7 @@ def test_crons_are_what_a_scan_of_every_minute_finds(where: tuple[str, datetime]
         assert latest(repeat, anchor, at, name) == earlier[-1]
 
 
-@settings(max_examples=200, deadline=None)
-@given(series(), st.sampled_from(REPEATS))
+@promised(40, series(), st.sampled_from(REPEATS))
 def test_occurrences_increase_and_all_functions_agree(
     where: tuple[str, datetime, datetime], repeat: str
 ) -> None:
@@ -354,8 +366,7 @@ def test_occurrences_increase_and_all_functions_agree(
         )
 
 
-@settings(max_examples=200, deadline=None)
-@given(series(), st.sampled_from(WORDS))
+@promised(40, series(), st.sampled_from(WORDS))
 def test_the_wall_clock_never_drifts(where: tuple[str, datetime, datetime], word: str) -> None:
     name, anchor, at = where
     for instant in between(word, anchor, at - 30 * DAY, at + 30 * DAY, name):
@@ -367,8 +378,7 @@ def test_the_wall_clock_never_drifts(where: tuple[str, datetime, datetime], word
             assert (instant, "gap") in [to_instant(wall, name) for wall in intended]
 
 
-@settings(max_examples=200, deadline=None)
-@given(series())
+@promised(40, series())
 def test_no_local_day_is_skipped_or_doubled(where: tuple[str, datetime, datetime]) -> None:
     name, anchor, at = where
     start = max(anchor.date(), to_local(at, name).date() - 20 * DAY)
@@ -386,8 +396,7 @@ def test_no_local_day_is_skipped_or_doubled(where: tuple[str, datetime, datetime
     assert len(expected) >= len([i for i in instants if i >= floor]) - len(gaps)
 
 
-@settings(max_examples=200, deadline=None)
-@given(moments(first=2, last=9998))
+@promised(40, moments(first=2, last=9998))
 def test_a_wall_clock_time_and_its_instant_belong_together(where: tuple[str, datetime]) -> None:
     name, at = where
     local = to_local(at, name)
@@ -401,8 +410,8 @@ def test_a_wall_clock_time_and_its_instant_belong_together(where: tuple[str, dat
         assert to_local(instant + DAY, name) >= local
 
 
-@settings(max_examples=100, deadline=None)
-@given(
+@promised(
+    30,
     st.sampled_from(ZONES),
     st.datetimes(allow_imaginary=True),
     st.datetimes(timezones=st.just(UTC)),
@@ -417,11 +426,11 @@ def test_no_date_is_too_far(name: str, anchor: datetime, after: datetime, repeat
         assert latest(repeat, anchor, found, name) == found
 
 
-@settings(max_examples=100, deadline=None)
-@given(
+@promised(
+    30,
     st.text(max_size=60)
     | rules().map(lambda rule: "rrule:" + rule.lower())
-    | crons().map(lambda c: f"CRON: {c}")
+    | crons().map(lambda c: f"CRON: {c}"),
 )
 def test_parsing_refuses_politely_and_is_stable(text: str) -> None:
     try:
@@ -431,3 +440,10 @@ def test_parsing_refuses_politely_and_is_stable(text: str) -> None:
             parse_repeat(text)
     else:
         assert parse_repeat(stored) == stored
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("promise", MANY)
+def test_with_many_more(promise: str) -> None:
+    MANY[promise]()

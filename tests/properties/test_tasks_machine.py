@@ -1,6 +1,7 @@
 """Tasks under every order of claims, outcomes, lost leases, changes by hand and jumps of the clock."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -62,10 +63,14 @@ choice = st.integers(0, 1000)
 
 
 class TaskMachine(RuleBasedStateMachine):
+    def __init__(self, new_memory: Callable[[], str] = lambda: ":memory:") -> None:
+        super().__init__()
+        self.new_memory = new_memory
+
     @initialize()
     def open(self) -> None:
         self.clock = FakeClock(START)
-        self.store = Store(":memory:", clock=self.clock)
+        self.store = Store(self.new_memory(), clock=self.clock)
         self.known: dict[str, Known] = {}
         self.claims: dict[str, Held] = {}
         self.delivered: set[str] = set()
@@ -394,6 +399,22 @@ def test_tasks_keep_their_promises_in_any_order() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     run_state_machine_as_test(TaskMachine, settings=QUICK)
+
+
+@pytest.mark.postgres
+def test_tasks_on_a_server_keep_their_promises_in_any_order(
+    shared_postgres: tuple[str, Callable[[], None]],
+) -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    url, empty = shared_postgres
+
+    def new_memory() -> str:
+        empty()
+        return url
+
+    fewer = settings(QUICK, max_examples=max(1, QUICK.max_examples // 5))
+    run_state_machine_as_test(lambda: TaskMachine(new_memory), settings=fewer)
 
 
 @pytest.mark.slow

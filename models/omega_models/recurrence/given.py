@@ -21,7 +21,9 @@ def next_occurrence(
     """
     canonical = parse_repeat(repeat)
     if not isinstance(timezone, str):
-        raise InvalidTimezone(f"a time zone is an IANA name such as 'Europe/Berlin', not {timezone!r}")
+        raise InvalidTimezone(
+            f"a time zone is an IANA name such as 'Europe/Berlin', not {type(timezone).__name__}"
+        )
     zone(timezone)
     wall, due = _due(_read(due_at), timezone)
     seen = _instant(_read(after), timezone)
@@ -51,6 +53,10 @@ def _instant(moment: datetime, timezone: str) -> int:
     return instant_seconds(moment)
 
 
+def _shown(given: object) -> str:
+    return repr(given[:40]) if isinstance(given, str) else f"this {type(given).__name__}"
+
+
 def _read(given: datetime | str) -> datetime:
     try:
         moment = datetime.fromisoformat(given.strip()) if isinstance(given, str) else given
@@ -58,6 +64,6 @@ def _read(given: datetime | str) -> datetime:
         moment.utcoffset()
     except (ValueError, OverflowError, AttributeError, TypeError) as error:
         raise InvalidTime(
-            f"{given!r} is not a time: give a datetime or ISO-8601 text such as '2026-03-01T09:00:00'"
+            f"{_shown(given)} is not a time: give a datetime or ISO-8601 text such as '2026-03-01T09:00:00'"
         ) from error
     return moment

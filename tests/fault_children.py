@@ -215,7 +215,7 @@ def integrity(path: Path) -> str:
 
 
 def settle_everything(
-    path: Path, url: str, clock: FakeClock, settings: Settings = PATIENT, rounds: int = 8
+    path: Path | str, url: str, clock: FakeClock, settings: Settings = PATIENT, rounds: int = 8
 ) -> None:
     """A worker that comes after all leases and waits are over, again and again."""
     with working(path, url, clock, settings) as (_, worker):

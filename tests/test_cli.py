@@ -97,7 +97,8 @@ def test_the_commands() -> None:
         *(f"tasks {name}" for name in ("list", "show", "why", "cancel", "snooze", "skip", "pause")),
         *(f"tasks {name}" for name in ("resume", "retry", "preview")),
         *("status", "migrate"),
-        *("check", "doctor", "backup", "backups", "restore"),
+        *("check", "doctor", "backup", "backups", "restore", "transfer"),
+        *("export", "import", "forget"),
         *("install", "demo"),
     ]
 

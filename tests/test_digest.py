@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock, tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=clock) as opened:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock) as opened:
         yield opened
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from raw_rows import change
 
 from omega_models import ClaimedTask, MissedPolicy, Occurrence, Store, next_occurrence
 from omega_models.claims import Claim, claim
@@ -24,8 +25,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock) -> Iterator[Store]:
-    with Store(":memory:", clock=clock) as opened:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock) as opened:
         yield opened
 
 
@@ -59,6 +60,14 @@ def next_send(store: Store, task_id: str) -> datetime | None:
 
 
 # Claiming
+
+
+def test_an_occurrences_id_is_the_same_in_every_release() -> None:
+    """Receivers remember it as the key of what they have accepted."""
+    nine = datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert (
+        occurrence_id("1f2e3d4c-5b6a-4788-9900-aabbccddeeff", nine) == "019ca8a0-3e80-8254-9536-56fe1cbca734"
+    )
 
 
 def test_a_claim_says_what_is_to_be_sent_and_until_when(store: Store) -> None:
@@ -927,9 +936,10 @@ def test_the_id_of_an_occurrence_is_the_same_on_every_machine() -> None:
 def test_a_row_put_back_by_hand_is_not_sent_again(store: Store) -> None:
     task_id = add(store, "daily")
     store.settle(take(store).token, "delivered")
-    store.database.sql(
+    change(
+        store,
         "UPDATE scheduled_tasks SET scheduled_for = ?, due_at = ?, rev = rev + 1 WHERE id = ?",
-        ["2026-03-02 09:00:00", "2026-03-02 09:00:00", task_id],
+        *("2026-03-02 09:00:00", "2026-03-02 09:00:00", task_id),
     )
     assert store.claim_due_tasks("w", 10) == []
     assert next_send(store, task_id) == NINE + DAY

@@ -140,6 +140,9 @@ CALLS: dict[str, Callable[[Store], Callable[[], Any]]] = {
     "due": lambda s: lambda: s.get_due_tasks(),
     "claim": lambda s: lambda: s.claim_due_tasks("w", 20),
     "claim for a channel": lambda s: lambda: s.claim_due_tasks("w", 20, channels=["chat1"]),
+    "claim for a lane": lambda s: (
+        lambda: s.claim_due_tasks("w", 20, channels=["chat1"], task_types=["action"])
+    ),
     "claim for channels and types": lambda s: (
         lambda: s.claim_due_tasks("w", 20, channels=["chat1", "chat2"], task_types=["reminder", "action"])
     ),
@@ -186,6 +189,7 @@ WINDOW = (
     "SEARCH t1 USING INDEX idx_scheduled_tasks_window "
     "(sender_id=? AND status=? AND scheduled_for>? AND scheduled_for<?)"
 )
+LANE = "SEARCH t1 USING INDEX idx_scheduled_tasks_lane (channel=? AND task_type=? AND due_at<?)"
 SMALL = ("workers",)  # a handful of rows, read whole
 GROUPED = "USE TEMP B-TREE FOR GROUP BY"  # over what is due and waits, when an operator asks for it
 
@@ -207,6 +211,7 @@ def test_goes_by_an_index(store: Store, call: str) -> None:
     [
         ("peek", "SEARCH t1 USING INDEX idx_scheduled_tasks_due (status=? AND due_at<?)"),
         ("claim", "SEARCH t1 USING INDEX idx_scheduled_tasks_due (status=? AND due_at<?)"),
+        ("claim for a lane", LANE),
         (
             "claim for channels and types",
             "SEARCH t1 USING INDEX idx_scheduled_tasks_due (status=? AND due_at<?)",

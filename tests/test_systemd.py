@@ -32,7 +32,7 @@ from omega_worker.vitals import Vitals
 
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-STARTED = r"started: worker="
+STARTED = "started: worker="
 
 
 class Manager:
@@ -102,7 +102,7 @@ def test_a_service_says_ready_how_it_stands_that_it_lives_and_that_it_stops(
     with Manager(address) as manager, Program(tmp_path, "run", **given) as worker:
         manager.wait_for("READY=1")
         assert manager.heard[0] == "READY=1"
-        assert STARTED.replace(r"\d", "") in worker.said
+        worker.wait_for(STARTED)
         said = next((line for line in manager.heard if line.startswith("STATUS=")), None)
         said = said or manager.wait_for("STATUS=")
         assert re.fullmatch(
@@ -314,7 +314,8 @@ def test_what_holds_at_once_and_what_after_a_restart() -> None:
 
 def test_every_setting_either_holds_at_once_or_after_a_restart() -> None:
     opened_with = {
-        *("database_url", "durability", "default_timezone", "conversation_timeout_minutes"),
+        *("database_url", "database_connections", "durability", "default_timezone"),
+        "conversation_timeout_minutes",
         *("channels", "rates", "webhook_secret", "send_timeout_seconds", "delivery_concurrency"),
         *("duties", "backup_folder", "alert_channel", "health_host", "health_port"),
         "remember_reminders",

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from raw_rows import change
 
 from omega_models import AmbiguousTaskId, InvalidId, InvalidText, Store
 from omega_models.testing import FakeClock
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LATER = NINE + timedelta(hours=3)
+pytestmark = pytest.mark.mostly_sqlite  # what a text or a time is understood as
 
 CALLS: dict[str, Callable[[Store, Any, Any], Any]] = {
     "cancel": lambda store, prefix, sender: store.cancel_task(prefix, sender),
@@ -26,16 +28,20 @@ every_call = pytest.mark.parametrize("call", CALLS)
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    with Store(":memory:", clock=FakeClock(NINE)) as opened:
+def store(memory_url: str) -> Iterator[Store]:
+    with Store(memory_url, clock=FakeClock(NINE)) as opened:
         yield opened
 
 
 def add(store: Store, task_id: str, sender: str = "me", status: str = "pending") -> str:
     """A task with an id of our choice, which the Store never gives."""
     made = store.create_task("chat", sender, sender, f"the task {task_id}", NINE, "daily", dedupe="off")
-    store.database.sql(
-        "UPDATE scheduled_tasks SET id = ?, status = ?, rev = rev + 1 WHERE id = ?", [task_id, status, made]
+    change(
+        store,
+        "UPDATE scheduled_tasks SET id = ?, status = ?, rev = rev + 1 WHERE id = ?",
+        task_id,
+        status,
+        made,
     )
     return task_id
 

@@ -12,6 +12,8 @@ import pytest
 from omega_models import InvalidRepeat, InvalidTime, InvalidTimezone, Store, rows
 from omega_models.testing import FakeClock
 
+pytestmark = pytest.mark.mostly_sqlite  # what a text or a time is understood as
+
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
@@ -22,8 +24,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock) -> Iterator[Store]:
-    with Store(":memory:", clock=clock) as opened:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock) as opened:
         yield opened
 
 

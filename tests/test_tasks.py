@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from raw_rows import read
 
 from omega_models import (
     DueTask,
@@ -31,8 +32,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock) -> Iterator[Store]:
-    with Store(":memory:", clock=clock, max_pending_tasks=5, max_text=200) as opened:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock, max_pending_tasks=5, max_text=200) as opened:
         yield opened
 
 
@@ -47,7 +48,7 @@ def rows(store: Store) -> list[tuple[Any, ...]]:
 def test_a_task_is_stored_as_omega_stored_it(store: Store) -> None:
     task_id = add(store, "water the plants", "2026-03-02T10:00:00+01:00", "Weekly", "action", "garden")
     columns = "id, channel, sender_id, reply_target, description, due_at, repeat, status, task_type, project, created_at"
-    assert store.database.sql_rows(f"SELECT {columns} FROM scheduled_tasks") == [
+    assert read(store, f"SELECT {columns} FROM scheduled_tasks") == [
         (
             task_id,
             "chat",

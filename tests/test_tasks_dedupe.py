@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from raw_rows import change
 
 from omega_models import Store
 from omega_models.similarity import significant_words, similar
@@ -32,8 +33,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock) -> Iterator[Store]:
-    with Store(":memory:", clock=clock) as opened:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock) as opened:
         yield opened
 
 
@@ -191,10 +192,11 @@ def test_a_series_is_compared_by_its_present_occurrence(store: Store, clock: Fak
 
 
 def test_a_row_of_another_program_is_found_too(store: Store) -> None:
-    store.database.sql(
+    change(
+        store,
         "INSERT INTO scheduled_tasks (id, channel, sender_id, reply_target, description, due_at, repeat) "
         "VALUES ('theirs', 'chat', 'me', 'me', ?, '2026-03-02T09:05:00Z', 'daily')",
-        [WORDS],
+        WORDS,
     )
     made = store.add_task(**(ASKED | {"repeat": "daily"}))
     assert (made.id, made.created, made.scheduled_for) == ("theirs", False, NINE + timedelta(minutes=5))

@@ -27,6 +27,16 @@ NORMALISED = {
     "t7": ("2024-01-01 10:00:00", "2024-01-01 10:00:00", "failed"),
     "t8": ("2030-03-02 10:00:00", "2030-03-02 10:00:00", "pending"),
 }
+# Without a record of steps it is the schema that tells; by default at a step's end and after a first statement.
+STOPPED = [
+    pytest.param(
+        *(step, more, tracked),
+        id=f"{step}-{more}-{'tracked' if tracked else 'untracked'}",
+        marks=() if tracked or more < 2 else pytest.mark.slow,
+    )
+    for step, more in old_files.boundaries()
+    for tracked in (True, False)
+]
 
 
 def prepare(path: Path) -> upgrade.UpgradeReport:
@@ -98,8 +108,7 @@ def check_upgraded(path: Path, before: Rows) -> None:
     assert sorted(numbers) == [f"{number:03}" for number in range(1, len(STEPS) + 1)]
 
 
-@pytest.mark.parametrize("tracked", [True, False], ids=["tracked", "untracked"])
-@pytest.mark.parametrize(("step", "more"), old_files.boundaries())
+@pytest.mark.parametrize(("step", "more", "tracked"), STOPPED)
 def test_from_every_place_the_older_program_may_have_stopped(
     tmp_path: Path, step: int, more: int, tracked: bool
 ) -> None:
@@ -111,9 +120,8 @@ def test_from_every_place_the_older_program_may_have_stopped(
     assert prepare(path) == upgrade.UpgradeReport()
 
 
-@pytest.mark.parametrize("tracked", [True, False], ids=["tracked", "untracked"])
 @pytest.mark.parametrize(
-    ("step", "more"), [place for place in old_files.boundaries() if place[0] in (10, 12)]
+    ("step", "more", "tracked"), [place for place in STOPPED if place.values[0] in (10, 12)]
 )
 def test_tables_that_were_set_aside_are_taken_back(
     tmp_path: Path, step: int, more: int, tracked: bool

@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock, tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=clock) as opened:
+def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(memory_url, clock=clock) as opened:
         yield opened
 
 

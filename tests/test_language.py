@@ -175,6 +175,15 @@ def test_the_library_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all((language.detect(text) or ("", 0))[1] >= language.CONFIDENT for text in SENTENCES.values())
 
 
+def test_the_library_leaves_the_garbage_collector_little_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(language.LIBRARY)
+    monkeypatch.setattr(language, "is_installed", lambda: True)
+    detect_language(SENTENCES["German"])
+    gc.collect()
+    table = language._loading.model.get_table(3)
+    assert not any(map(gc.is_tracked, table.values()))
+
+
 # What a Store keeps of it
 
 

@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
@@ -140,11 +140,22 @@ class _Loading:
                 models = (
                     Path(str(library.__file__)).parent / "models" / "lite"
                 )  # read as a folder every file is closed
-                self.model = library.Model.load_from_path(str(models), languages)
+                model = library.Model.load_from_path(str(models), languages)
+                _lighten(model)
+                self.model = model
         except Exception as error:  # noqa: BLE001  whatever a library may raise, frequent words still do
             log.warning("%s cannot be used, languages are told by frequent words: %s", LIBRARY, error)
         finally:
             self.done.set()
+
+
+def _lighten(model: Any) -> None:
+    """Tuples of numbers for 160,000 arrays, which every full collection would look at as long as the program runs."""
+    with suppress(AttributeError, TypeError):  # a model of another make stays as it is
+        for table in (*map(model.get_table, range(1, model.max_ngram + 1)), model.topwords_table):
+            for word, entry in table.items():
+                if isinstance(entry, tuple):
+                    table[word] = tuple(map(tuple, entry))
 
 
 @contextmanager

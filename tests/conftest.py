@@ -7,6 +7,7 @@ import sys
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+import signal
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ from postgres_server import (
 
 from omega_models import Store
 from omega_models.database import STATEMENTS
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it in the background; programs inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, database=None, derandomize=True)

@@ -30,7 +30,7 @@ from postgres_server import (
 from omega_models import Store
 from omega_models.database import STATEMENTS
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it in the background; programs inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell leaves it so in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("local", deadline=None, print_blob=True)

@@ -345,7 +345,8 @@ def test_as_json(tell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_named_database_is_looked_at(tell: Any, tmp_path: Path) -> None:
-    assert str(tmp_path / "other.db") in tell("--database", str(tmp_path / "other.db"))[1]
+    path = str(tmp_path / "other.db")
+    assert path in "".join(tell("--database", path)[1].split())  # a long one is broken in two
 
 
 def test_only_problems_count() -> None:

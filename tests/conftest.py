@@ -12,6 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,12 @@ def memory_url(request: pytest.FixtureRequest) -> str:
     url, empty = request.getfixturevalue("shared_postgres")
     empty()
     return str(url)
+
+
+@pytest.fixture
+def shared_url(memory_url: str, tmp_path: Path) -> str:
+    """The same for several connections: what is in memory is in a file then."""
+    return str(tmp_path / "memory.db") if memory_url == ":memory:" else memory_url
 
 
 @pytest.fixture

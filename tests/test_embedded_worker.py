@@ -28,8 +28,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(clock: FakeClock, tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=clock) as opened:
+def store(clock: FakeClock, shared_url: str) -> Iterator[Store]:
+    with Store(shared_url, clock=clock) as opened:
         yield opened
 
 

@@ -49,8 +49,8 @@ class Patient:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db") as opened:
+def store(shared_url: str) -> Iterator[Store]:
+    with Store(shared_url) as opened:
         yield opened
 
 

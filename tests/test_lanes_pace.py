@@ -2,7 +2,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,8 @@ GAP = 0.1
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=FakeClock("2026-03-01 09:00")) as opened:
+def store(shared_url: str) -> Iterator[Store]:
+    with Store(shared_url, clock=FakeClock("2026-03-01 09:00")) as opened:
         for target in ("7", "7", "7", "8"):
             opened.create_task("chat", 7, target, "Water the plants", "2026-03-01 09:00", dedupe="off")
         yield opened

@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -35,8 +34,8 @@ class Counted:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db") as opened:
+def store(shared_url: str) -> Iterator[Store]:
+    with Store(shared_url) as opened:
         yield opened
 
 

@@ -11,8 +11,8 @@ HINTS = ("zero", "one", "two", "three", "four", "")
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
-    with Store(":memory:", clock=FakeClock(), prompt_texts=PromptTexts(hints=HINTS)) as opened:
+def store(memory_url: str) -> Iterator[Store]:
+    with Store(memory_url, clock=FakeClock(), prompt_texts=PromptTexts(hints=HINTS)) as opened:
         yield opened
 
 

@@ -6,13 +6,14 @@ The chats and questions are in data/recall_languages.json; `benchmarks/recall.py
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import pytest
+from postgres_server import new_database
 
 from omega_models import Store
 from omega_models.testing import FakeClock
@@ -27,9 +28,19 @@ Search = Callable[[str, str], list[str]]
 Found = dict[str, list[tuple[float, float]]]
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    with Store(":memory:", clock=FakeClock("2025-01-01")) as opened:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "sqlite":
+        with filled(":memory:") as opened:
+            yield opened
+    else:
+        with new_database(request.getfixturevalue("postgres_url")) as url, filled(url) as opened:
+            yield opened
+
+
+@contextmanager
+def filled(url: str) -> Iterator[Store]:
+    with Store(url, clock=FakeClock("2025-01-01")) as opened:
         with opened.database.writing():
             for chat in CHATS:
                 tell(opened, chat)
@@ -108,8 +119,8 @@ def test_simpler_methods_find_less(ours: Found, store: Store, bm25: Search) -> N
     plain = averages(measured(bm25))
     assert averages(ours)[0] >= plain[0] + MARGIN
     assert averages(ours)[1] >= plain[1] + MARGIN
-    phrases = averages(measured(lambda query, sender: phrase(store, query, sender)))
-    assert phrases[0] < 0.01
+    if not store.database.is_postgres:  # the older program knows files only
+        assert averages(measured(lambda query, sender: phrase(store, query, sender)))[0] < 0.01
 
 
 def phrase(store: Store, query: str, sender: str) -> list[str]:
@@ -144,7 +155,7 @@ def test_a_date_brings_up_nothing_of_other_senders_or_the_conversation_left_out(
     conversations = {
         conversation
         for (conversation,) in store.database.sql_rows(
-            "SELECT conversation_id FROM messages WHERE content LIKE 'Onze tent%'"
+            "SELECT conversation_id FROM messages WHERE substr(content, 1, 9) = 'Onze tent'"
         )
     }
     found = store.search_messages("27 mei 2024", conversations.pop(), "Dutch", 20)

@@ -27,8 +27,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=clock, durability="normal") as store:
+def store(shared_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(shared_url, clock=clock, durability="normal") as store:
         yield store
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import Any, Self
 
 import apscheduler.schedulers.base
@@ -51,8 +50,8 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> WallClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, wall: WallClock) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=wall, durability="normal") as store:
+def store(shared_url: str, wall: WallClock) -> Iterator[Store]:
+    with Store(shared_url, clock=wall, durability="normal") as store:
         yield store
 
 
@@ -93,13 +92,13 @@ def ahead(wall: WallClock, job: Any) -> float:
 
 @every_step
 def test_what_is_being_sent_is_not_sent_again(
-    store: Store, wall: WallClock, phone: Phone, step: timedelta
+    store: Store, shared_url: str, wall: WallClock, phone: Phone, step: timedelta
 ) -> None:
     """Its lease only seems to be over: neither this worker nor another takes it for lost."""
     stuck, waits = add(store, "one", STUCK, minutes_ago=2) + add(store, "one", "waits", minutes_ago=1)
     settings = quick(send_timeout_seconds=60, delivery_concurrency=1)
     with (
-        Store(store.database.where, clock=wall) as shared,
+        Store(shared_url, clock=wall) as shared,
         Worker(store, {"one": phone}, settings),
         Worker(shared, {"one": phone}, settings) as other,
     ):

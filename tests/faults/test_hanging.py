@@ -5,7 +5,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from fault_channels import STUCK, Phone, a_phone, add, eventually, outcome, quick
@@ -34,8 +33,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
-    with Store(tmp_path / "memory.db", clock=clock, durability="normal") as store:
+def store(shared_url: str, clock: FakeClock) -> Iterator[Store]:
+    with Store(shared_url, clock=clock, durability="normal") as store:
         yield store
 
 
@@ -193,11 +192,13 @@ def test_webhook_delays_no_other(store: Store) -> None:
     assert (task.status, task.retry_count) == ("pending", 1)
 
 
-def test_lease_runs_on_while_it_is_being_sent(store: Store, clock: FakeClock, phone: Phone) -> None:
+def test_lease_runs_on_while_it_is_being_sent(
+    store: Store, shared_url: str, clock: FakeClock, phone: Phone
+) -> None:
     """For more than three leases no other worker can have it."""
     (stuck,) = add(store, "one", STUCK)
     settings = quick(send_timeout_seconds=60, lease_seconds=60)
-    with Worker(store, {"one": phone}, settings) as worker, Store(store.database.where, clock=clock) as other:
+    with Worker(store, {"one": phone}, settings) as worker, Store(shared_url, clock=clock) as other:
         phone.wait_for(begun=1)
         for _ in range(8):
             clock.advance(seconds=25)
@@ -207,10 +208,10 @@ def test_lease_runs_on_while_it_is_being_sent(store: Store, clock: FakeClock, ph
         eventually(lambda: outcome(store, stuck) == ("delivered", 1))
 
 
-def test_lease_runs_on_by_itself(tmp_path: Path, phone: Phone) -> None:
+def test_lease_runs_on_by_itself(shared_url: str, phone: Phone) -> None:
     """In real time, with nothing else to wake the worker: a lease of a second, a send of three."""
     claims: list[object] = []
-    with Store(tmp_path / "memory.db") as store, Store(tmp_path / "memory.db") as other:
+    with Store(shared_url) as store, Store(shared_url) as other:
         (stuck,) = add(store, "one", STUCK)
         settings = quick(send_timeout_seconds=60, lease_seconds=1)
         with Worker(store, {"one": phone}, settings):

@@ -5,7 +5,6 @@ import random
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from fault_channels import Phone, a_phone, quick
@@ -37,8 +36,8 @@ class Watch(Phone):
         super().__call__(delivery)  # type: ignore[arg-type]
 
 
-def test_from_another_process(tmp_path: Path) -> None:
-    path, watch = tmp_path / "memory.db", Watch()
+def test_from_another_process(shared_url: str) -> None:
+    path, watch = shared_url, Watch()
     with Store(path) as store, Worker(store, {"one": watch}, SETTINGS), Family() as family:
         due_at = (system_clock() + timedelta(seconds=3)).replace(microsecond=0)
         child = family.start(remind, str(path), due_at.isoformat())
@@ -53,8 +52,8 @@ def _nothing_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_nothing_is_watched")
-def test_added_through_the_same_store(tmp_path: Path) -> None:
-    with a_phone() as phone, Store(tmp_path / "memory.db") as store, Worker(store, {"one": phone}, SETTINGS):
+def test_added_through_the_same_store(shared_url: str) -> None:
+    with a_phone() as phone, Store(shared_url) as store, Worker(store, {"one": phone}, SETTINGS):
         for n in range(1, 11):
             before = time.monotonic()
             store.create_task(
@@ -65,8 +64,8 @@ def test_added_through_the_same_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_nothing_is_watched")
-def test_added_in_a_transaction_wakes_once_it_is_there(tmp_path: Path) -> None:
-    with a_phone() as phone, Store(tmp_path / "memory.db") as store, Worker(store, {"one": phone}, SETTINGS):
+def test_added_in_a_transaction_wakes_once_it_is_there(shared_url: str) -> None:
+    with a_phone() as phone, Store(shared_url) as store, Worker(store, {"one": phone}, SETTINGS):
         with store.database.writing():
             for n in range(5):
                 store.create_task("one", "s", f"t{n}", f"number {n}", store.clock() - timedelta(seconds=1))

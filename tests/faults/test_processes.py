@@ -56,8 +56,8 @@ def notes_of(files: list[Path]) -> list[Any]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def test_four_share_the_work(tmp_path: Path, family: Family) -> None:
-    path = tmp_path / "memory.db"
+def test_four_share_the_work(tmp_path: Path, shared_url: str, family: Family) -> None:
+    path = shared_url
     with Store(path, clock=FakeClock(START), max_pending_tasks=TASKS, durability="normal") as store:
         ids = add(store, "one", *(f"t{n}" for n in range(TASKS)))
         files = [tmp_path / f"notes-{n}" for n in range(4)]
@@ -80,9 +80,9 @@ def test_four_share_the_work(tmp_path: Path, family: Family) -> None:
 
 
 @pytest.mark.parametrize("outcome_told", ["delivered", "retry", "failed", "ambiguous"])
-def test_stale_owner(tmp_path: Path, outcome_told: str) -> None:
+def test_stale_owner(shared_url: str, outcome_told: str) -> None:
     """Who lost its lease can neither settle, extend nor give back what is another's by now."""
-    path, clock = tmp_path / "memory.db", FakeClock(START)
+    path, clock = shared_url, FakeClock(START)
     with Store(path, clock=clock) as stale, Store(path, clock=clock) as fresh:
         (task_id,) = add(stale, "one", "t")
         (old,) = stale.claim_due_tasks("stale", 1, timedelta(seconds=60))
@@ -109,7 +109,7 @@ def test_stale_owner(tmp_path: Path, outcome_told: str) -> None:
 class Massacre:
     """Four workers that are killed at random and replaced, while tasks keep coming."""
 
-    def __init__(self, path: Path, inbox: Inbox, family: Family, seed: int) -> None:
+    def __init__(self, path: str, inbox: Inbox, family: Family, seed: int) -> None:
         self.path, self.inbox, self.family = path, inbox, family
         self.chance = random.Random(seed)
         self.clock = SharedClock()
@@ -176,7 +176,7 @@ def check_survived(massacre: Massacre) -> Counter[str]:
     return seen
 
 
-def survive(path: Path, inbox: Inbox, family: Family, seed: int, kills: int) -> Counter[str]:
+def survive(path: str, inbox: Inbox, family: Family, seed: int, kills: int) -> Counter[str]:
     massacre = Massacre(path, inbox, family, seed)
     try:
         massacre.run(kills)
@@ -185,18 +185,18 @@ def survive(path: Path, inbox: Inbox, family: Family, seed: int, kills: int) -> 
         massacre.close()
 
 
-def test_workers_are_killed_at_random(tmp_path: Path, inbox: Inbox, family: Family) -> None:
-    survive(tmp_path / "memory.db", inbox, family, seed=1, kills=40)
+def test_workers_are_killed_at_random(shared_url: str, inbox: Inbox, family: Family) -> None:
+    survive(shared_url, inbox, family, seed=1, kills=40)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_workers_are_killed_by_the_hundreds(
-    tmp_path: Path, inbox: Inbox, family: Family, seed: int, record_property: Callable[[str, object], None]
+    shared_url: str, inbox: Inbox, family: Family, seed: int, record_property: Callable[[str, object], None]
 ) -> None:
     began = time.monotonic()
-    seen = survive(tmp_path / "memory.db", inbox, family, seed=seed, kills=500)
+    seen = survive(shared_url, inbox, family, seed=seed, kills=500)
     record_property("seen", dict(seen))
     print(f"seed {seed}: 500 kills in {time.monotonic() - began:.0f} s, {dict(seen)}")
     assert seen["lost lease"] > 0

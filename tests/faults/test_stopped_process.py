@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from fault_channels import add, eventually
@@ -28,9 +27,9 @@ def family() -> Iterator[Family]:
         yield family
 
 
-def test_stopped_for_longer_than_its_leases(tmp_path: Path, family: Family) -> None:
+def test_stopped_for_longer_than_its_leases(shared_url: str, family: Family) -> None:
     """Sent twice is what was under way, with a recorded attempt each; what was queued is sent once."""
-    path, clock = tmp_path / "memory.db", SharedClock()
+    path, clock = shared_url, SharedClock()
     with Store(path, clock=clock, durability="normal") as store, Slow() as inbox:
         ids = add(store, "web", *(f"t{n}" for n in range(12)), minutes_ago=1)
         child = family.start(work_until_killed, str(path), inbox.url, clock)

@@ -1,17 +1,15 @@
 """The same Store on a server: same tables, same answers, and claims that no two processes share."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
 from fault_channels import add, eventually, outcome
-from fault_children import START, Family
+from fault_children import START
 from postgres_server import administer
 
 from omega_models import (
@@ -24,13 +22,11 @@ from omega_models import (
     server_connection,
 )
 from omega_models.presence import beat, leave, live_workers, release_lease, take_lease, unserved
-from omega_models.settling import Settlement, settle_many
 from omega_models.tables import MODELS
 from omega_models.testing import FakeClock
 from omega_worker.settings import Settings
 from omega_worker.worker import Worker
 
-TASKS = 2000
 EXTRA = {"rowid"}  # SQLite has it of itself
 
 
@@ -41,7 +37,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def store(memory_url: str, clock: FakeClock) -> Iterator[Store]:
-    with Store(memory_url, clock=clock, durability="normal", max_pending_tasks=TASKS) as store:
+    with Store(memory_url, clock=clock, durability="normal") as store:
         yield store
 
 
@@ -273,36 +269,6 @@ def test_worker(store: Store, clock: FakeClock) -> None:
 
 
 # What only a server can do
-
-
-def claim_and_settle_all(url: str, own: str, name: str) -> None:
-    with Store(url, clock=FakeClock(START), durability="normal") as store, Path(own).open("w") as notes:
-        while claimed := store.claim_due_tasks(name, 25):
-            held = settle_many(store, [Settlement(task.token, "delivered", receipt=name) for task in claimed])
-            notes.writelines(
-                json.dumps([task.id, task.attempt, settled]) + "\n"
-                for task, settled in zip(claimed, held, strict=True)
-            )
-
-
-@pytest.mark.postgres
-def test_four_processes_share_the_work(postgres_database: str, tmp_path: Path) -> None:
-    with (
-        Store(postgres_database, clock=FakeClock(START), max_pending_tasks=TASKS) as store,
-        Family() as family,
-    ):
-        ids = add(store, "one", *(f"t{n}" for n in range(TASKS)))
-        files = [tmp_path / f"notes-{n}" for n in range(4)]
-        children = [
-            family.start(claim_and_settle_all, postgres_database, str(file), file.name) for file in files
-        ]
-        assert [family.finish(child) for child in children] == [0] * 4
-        notes = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-        assert sorted(task for task, *_ in notes) == sorted(ids)
-        assert {(attempt, settled) for _, attempt, settled in notes} == {(1, True)}
-        assert len(store.list_tasks(status="delivered")) == TASKS
-        assert {outcome(store, each) for each in ids} == {("delivered", 1)}
-        assert sum(file.stat().st_size > 0 for file in files) > 1
 
 
 def blocked(url: str) -> Callable[[], bool]:

@@ -201,16 +201,16 @@ def test_coroutine_that_outlives_the_drain(store: Store, clock: FakeClock) -> No
 
 def test_again_and_again_while_it_works(store: Store, phone: Phone) -> None:
     """Stopped at any moment, nothing is lost, doubled or counted that was not sent."""
-    ids = [each for n in range(10) for each in add(store, "one", *(f"{n}-{m}" for m in range(20)))]
+    ids = [each for n in range(10) for each in add(store, "one", *(f"{n}-{m}" for m in range(10)))]
     for n in range(10):
         worker = Worker(store, {"one": phone}, SETTINGS)
         worker.start()
-        phone.wait_for(begun=min(200, 15 * n))
+        phone.wait_for(begun=min(100, 8 * n))
         assert worker.stop()
         assert sorted(phone.targets()) == sorted(each.reply_target for each in phone.begun)
     Worker(store, {"one": phone}, SETTINGS).run_due()
     assert {outcome(store, each) for each in ids} == {("delivered", 1)}
-    assert len(phone.ended) == len(set(phone.targets())) == 200
+    assert len(phone.ended) == len(set(phone.targets())) == 100
 
 
 FORGETFUL = """

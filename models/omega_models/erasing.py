@@ -13,21 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from peewee import Node
-
-from omega_models import times
+from omega_models import marks, times
 from omega_models.database import Database
 from omega_models.errors import StoreBusy
 from omega_models.personal import TABLES, name_of
 from omega_models.sqlite_file import MEMORY
-from omega_models.statements import Given
-from omega_models.tables import Lease as L
 
 if TYPE_CHECKING:
     from omega_models.store import Store
 
-PENDING = "erase"  # not a right to anything: the lease that says by its being there that a clean-up is wanted
-NEVER_MS = 253_402_300_799_000  # the end of the calendar
+PENDING = "erase"  # the mark that a clean-up is wanted
 PATIENCE = 5.0  # seconds that are waited for others who read
 LOOK_EVERY = 0.05
 IN_MEMORY = 64 * 1024 * 1024  # bytes of a file that is rebuilt in memory; a bigger one in a temporary file
@@ -45,28 +40,14 @@ MERGED, RENEWED, EMPTIED, VACUUMED = STEPS = (
 # What is on record
 
 
-def _note(_: Database) -> Node:
-    columns = ("name", "holder", "token", "until_ms")
-    return L.insert({getattr(L, name): Given(name) for name in columns}).on_conflict_ignore()
-
-
-def _noted(_: Database) -> Node:
-    return L.select(L.name).where(L.name == Given("name"))
-
-
-def _done(_: Database) -> Node:
-    return L.delete().where(L.name == Given("name"))
-
-
 def note(store: Store) -> None:
     """A clean-up is wanted; inside the transaction that deletes."""
-    since = times.to_text(store.clock())
-    store.database.run(_note, name=PENDING, holder="", token=since, until_ms=NEVER_MS)
+    marks.put(store.database, PENDING, times.to_text(store.clock()))
 
 
 def is_wanted(store: Store) -> bool:
     """Whether rows were forgotten and the clean-up after it has not come to its end."""
-    return store.database.value(_noted, name=PENDING) is not None
+    return marks.token(store.database, PENDING) is not None
 
 
 def finish(store: Store, tell: Tell = lambda _: None) -> None:
@@ -81,7 +62,7 @@ def finish(store: Store, tell: Tell = lambda _: None) -> None:
             f"the rows are gone, but {store.database.where} is in use and still holds their remains: call again "
             "once others have ended what they read or write; a worker does it too, within the hour"
         ) from error
-    store.database.run(_done, name=PENDING)
+    marks.remove(store.database, PENDING)
 
 
 # A SQLite file

@@ -105,21 +105,30 @@ def forget_settled(store: Store, before: datetime, rest: Rest = time.sleep) -> i
     return gone
 
 
-def _delete_audit(_: Database) -> Node:
-    old = A.select(ROWID).where(A.timestamp < Given("before")).order_by(A.timestamp).limit(BATCH)
-    return A.delete().where(SQL("rowid") << old)
+def _delete_before(_: Database, model: Any) -> Node:
+    old = model.select(ROWID).where(model.timestamp < Given("before")).order_by(model.timestamp).limit(BATCH)
+    return model.delete().where(ROWID << old)  # type: ignore[no-any-return]
 
 
-def forget_audit(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
-    """Deletes entries of the audit log from before then; how many."""
+def _forget_before(store: Store, model: Any, before: datetime, rest: Rest) -> int:
     gone = 0
     for _ in range(MOST_BATCHES):
-        deleted = store.database.run(_delete_audit, before=times.to_text(before))
+        deleted = store.database.run(_delete_before, model, before=times.to_text(before))
         gone += deleted
         if deleted < BATCH:
             break
         rest(REST_SECONDS)
     return gone
+
+
+def forget_audit(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
+    """Deletes entries of the audit log from before then; how many."""
+    return _forget_before(store, A, before, rest)
+
+
+def forget_outcomes(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
+    """Deletes outcomes from before then; how many. The lessons that were learned from them stay."""
+    return _forget_before(store, U, before, rest)
 
 
 def _closed_before(_: Database) -> Node:
@@ -142,23 +151,6 @@ def forget_conversations(store: Store, before: datetime, rest: Rest = time.sleep
             break
         rest(REST_SECONDS)
     return gone["conversations"]
-
-
-def _delete_outcomes(_: Database) -> Node:
-    old = U.select(ROWID).where(U.timestamp < Given("before")).order_by(U.timestamp).limit(BATCH)
-    return U.delete().where(SQL("rowid") << old)
-
-
-def forget_outcomes(store: Store, before: datetime, rest: Rest = time.sleep) -> int:
-    """Deletes outcomes from before then; how many. The lessons that were learned from them stay."""
-    gone = 0
-    for _ in range(MOST_BATCHES):
-        deleted = store.database.run(_delete_outcomes, before=times.to_text(before))
-        gone += deleted
-        if deleted < BATCH:
-            break
-        rest(REST_SECONDS)
-    return gone
 
 
 def _delete_leases(_: Database) -> Node:

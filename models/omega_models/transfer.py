@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from peewee import Node
 
-from omega_models import copying, recall_index, times, upgrade
+from omega_models import copying, marks, recall_index, times, upgrade
 from omega_models.database import Database
 from omega_models.errors import StoreError, TransferRefused
 from omega_models.opening import POSTGRES, connect, sqlite_path
@@ -27,7 +27,6 @@ from omega_models.sqlite_file import reading, real
 from omega_models.tables import RecallChat, RecallQueue, RecallVector, SessionItem
 from omega_models.transferred import MARK, ROWID, Stock, Table, keyed, misfit, pages, strays, tables, twins
 
-FOR_EVER_MS = 253_402_300_799_000
 EXAMPLES = 3
 
 Tell = Callable[[str, str, int], object]  # the stage, the table, how many rows more
@@ -48,8 +47,8 @@ class Survey(NamedTuple):
     misfits: tuple[str, ...] = ()
 
     @property
-    def rows(self) -> int:
-        return sum(stock.rows for stock in self.stocks.values())
+    def rows(self) -> dict[str, int]:
+        return {name: stock.rows for name, stock in self.stocks.items()}
 
     @property
     def mark(self) -> str:
@@ -95,7 +94,7 @@ def opened_source(source: str) -> Iterator[Database]:
             _require_current(database)
             yield database
         return
-    file = real(str(Path(sqlite_path(source)).expanduser()))
+    file = _file(source)
     if not file.exists():
         raise TransferRefused(f"there is no database {file}")
     if upgrade.plan(str(file)).steps:
@@ -104,6 +103,10 @@ def opened_source(source: str) -> Iterator[Database]:
     else:
         with closing(connect(str(file))) as database:
             yield database
+
+
+def _file(url: str) -> Path:
+    return real(str(Path(sqlite_path(url)).expanduser()))
 
 
 def _require_current(database: Database) -> None:
@@ -178,17 +181,16 @@ def look(source: str, target: str, *, force: bool = False, tell: Tell = ignore) 
             survey = surveyed(old, "reading", tell)
         refuse_misfits(survey)
         _look_at_target(target, old, survey)
-    return {name: stock.rows for name, stock in survey.stocks.items()}
+    return survey.rows
 
 
 def _look_at_target(target: str, old: Database, survey: Survey) -> None:
     is_server = target.startswith(POSTGRES)
-    file = "" if is_server else str(Path(sqlite_path(target)).expanduser())
-    if not is_server and not Path(file).exists():
+    if not is_server and not _file(target).exists():
         return
     with closing(connect(target)) as new:
         refuse_itself(old, new)
-        found = upgrade.plan(new if is_server else file)
+        found = upgrade.plan(new if is_server else str(_file(target)))
         if not found.is_new and not found.steps:
             _require_empty(new, old.where, survey)
 
@@ -218,7 +220,7 @@ def _begin(new: Database, source: str, survey: Survey) -> None:
         if _require_empty(new, source, survey):
             _unlearn(new, survey)
         else:
-            new.run(_set_mark, name=MARK, holder=source, token=survey.mark, until_ms=FOR_EVER_MS)
+            marks.put(new, MARK, survey.mark, holder=source)
 
 
 def _unlearn(new: Database, survey: Survey) -> None:
@@ -232,7 +234,7 @@ def _unlearn(new: Database, survey: Survey) -> None:
 
 def _require_empty(new: Database, source: str, survey: Survey) -> bool:
     """Whether an earlier call has begun to fill the target from the same source; anything else it holds is refused."""
-    marked = new.value(_mark)
+    marked = marks.token(new, MARK)
     if marked == survey.mark:
         return True
     if marked is not None:
@@ -245,20 +247,6 @@ def _require_empty(new: Database, source: str, survey: Survey) -> bool:
                 f"{new.where} holds a memory already ({table.name}): give an empty database"
             )
     return False
-
-
-def _mark(_: Database) -> Node:
-    return written("SELECT token FROM leases WHERE name = '<mark>'", mark=MARK)
-
-
-def _set_mark(_: Database) -> Node:
-    return written(
-        "INSERT INTO leases (name, holder, token, until_ms) VALUES ({name}, {holder}, {token}, {until_ms})"
-    )
-
-
-def _unmark(_: Database) -> Node:
-    return written("DELETE FROM leases WHERE name = '<mark>'", mark=MARK)
 
 
 def _insert(_: Database, table: Table) -> Node:
@@ -301,8 +289,8 @@ def _finished(new: Database, survey: Survey, copied: int, tell: Tell) -> Transfe
         _set_counters(new)
     indexed = recall_index.index_all(new, _indexing(tell))
     with new.writing():
-        new.run(_unmark)
-    return Transferred({name: stock.rows for name, stock in survey.stocks.items()}, copied, indexed)
+        marks.remove(new, MARK)
+    return Transferred(survey.rows, copied, indexed)
 
 
 def _indexing(tell: Tell) -> Callable[[int], None]:
